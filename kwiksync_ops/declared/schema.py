@@ -95,7 +95,8 @@ def _unknown_keys(file: DeclaredFile, key: KeyPath, error: SchemaError) -> Itera
     found: Any = error.instance
     for name in found:
         if name not in known:
-            hint = did_you_mean(name, known) or f" Known here: {', '.join(known)}."
+            listed = f" Known here: {', '.join(known)}." if known else " Nothing may stand here."
+            hint = did_you_mean(name, known) or listed
             yield file.fault((*key, name), f"is an unknown key.{hint}")
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from kwiksync_ops.declared.content import content_faults
 from kwiksync_ops.declared.fault import DeclaredFile, Fault, KeyPath, did_you_mean, file_error
 from kwiksync_ops.declared.reader import read_declared_file
-from kwiksync_ops.declared.schema import schema_faults
-from kwiksync_ops.declared.secrets import secret_faults
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.system_spec.spec import CursorSpec, Limits, SyncWindow, SystemSpec, TableSpec
 from kwiksync_ops.vocabulary import RECORD_TABLES
@@ -56,7 +55,8 @@ def load_system(path: Path, mappings_root: Path) -> SystemSpec:
         ConfigurationError: with all faults of the file.
     """
     file = read_declared_file(path)
-    faults = [*file.double_keys, *_value_faults(file), *_meaning_faults(file, mappings_root)]
+    content = content_faults(file, SYSTEM_SCHEMA, secret_names=True)
+    faults = [*content, *_meaning_faults(file, mappings_root)]
     if faults:
         raise file_error(path, faults)
     return _system(file)
@@ -70,13 +70,6 @@ def _load_one(path: Path, mappings_root: Path, *, is_double: bool) -> SystemSpec
         return load_system(path, mappings_root)
     except ConfigurationError as exc:
         return BrokenSystem(path.stem, path, exc)
-
-
-def _value_faults(file: DeclaredFile) -> list[Fault]:
-    """Secrets, and what the schema refuses elsewhere: its faults would show the secret."""
-    secrets = secret_faults(file, by_name=True)
-    hidden = {fault.key for fault in secrets}
-    return [*secrets, *(fault for fault in schema_faults(file, SYSTEM_SCHEMA) if fault.key not in hidden)]
 
 
 def _meaning_faults(file: DeclaredFile, mappings_root: Path) -> Iterator[Fault]:

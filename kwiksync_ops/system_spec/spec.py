@@ -15,7 +15,8 @@ from kwiksync_ops import vocabulary
 class CursorSpec:
     """The field of a source record that tells when it last changed.
 
-    `format` is `iso`, `epoch`, `epoch_ms`, or the product's notation (`D/M/YYYY H:mm`); `timezone` reads times that name no zone.
+    `format` is `iso`, `epoch`, `epoch_ms`, or the product's notation (`D/M/YYYY H:mm`); `timezone` reads times that
+    name no zone.
     """
 
     field: str

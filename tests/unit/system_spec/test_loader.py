@@ -129,20 +129,26 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
         (
             'schedule: "0 2 * * *"',
             'schedule: "0 25 * * *"',
-            "erp.yaml:6: schedule: '0 25 * * *' is not a cron expression, such as '0 2 * * *'. "
-            "[0 25 * * *] is not acceptable, out of range.",
+            (
+                "erp.yaml:6: schedule: '0 25 * * *' is not a cron expression, such as '0 2 * * *'. "
+                "[0 25 * * *] is not acceptable, out of range."
+            ),
         ),
         (
             'schedule: "0 2 * * *"',
             'schedule: "0 2 * * * *"',
-            "erp.yaml:6: schedule: '0 2 * * * *' is not a cron expression, such as '0 2 * * *'. "
-            "It needs five fields: minute, hour, day, month, weekday.",
+            (
+                "erp.yaml:6: schedule: '0 2 * * * *' is not a cron expression, such as '0 2 * * *'. "
+                "It needs five fields: minute, hour, day, month, weekday."
+            ),
         ),
         (
             "timezone: Europe/Berlin",
             "timezone: Europe/Berlim",
-            "erp.yaml:7: timezone: 'Europe/Berlim' is not an IANA time zone, such as 'Europe/Berlin'. "
-            "Did you mean 'Europe/Berlin'?",
+            (
+                "erp.yaml:7: timezone: 'Europe/Berlim' is not an IANA time zone, such as 'Europe/Berlin'. "
+                "Did you mean 'Europe/Berlin'?"
+            ),
         ),
         (
             "timezone: Europe/Berlin",
@@ -157,8 +163,10 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
         (
             "start: 22:00",
             "start: 06:00",
-            "erp.yaml:8: sync_window: ends when it starts, so that no sync could ever run. "
-            "Remove it for a sync at any time.",
+            (
+                "erp.yaml:8: sync_window: ends when it starts, so that no sync could ever run. "
+                "Remove it for a sync at any time."
+            ),
         ),
         (
             "error_budget: 0.2",
@@ -178,26 +186,34 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
         (
             "type: page_number",
             "type: pagenumber",
-            "erp.yaml:13: rest.pagination.type: 'pagenumber' is unknown; expected one of none, page_number, offset, "
-            "cursor, next_link, link_header, keyset. Did you mean 'page_number'?",
+            (
+                "erp.yaml:13: rest.pagination.type: 'pagenumber' is unknown; expected one of none, page_number, offset, "
+                "cursor, next_link, link_header, keyset. Did you mean 'page_number'?"
+            ),
         ),
         (
             "table: tickets",
             "table: ticket",
-            "erp.yaml:15: tables[0].table: 'ticket' is unknown; expected one of locations, projects, tickets, "
-            "kw_corp_ticket_tasks, assets, deliverables. Did you mean 'tickets'?",
+            (
+                "erp.yaml:15: tables[0].table: 'ticket' is unknown; expected one of locations, projects, tickets, "
+                "kw_corp_ticket_tasks, assets, deliverables. Did you mean 'tickets'?"
+            ),
         ),
         (
             "    key: ticket_id\n",
             "",
-            "erp.yaml:15: tables[0].key: is missing. "
-            "Field that identifies a record at the system. Dots lead into nested objects.",
+            (
+                "erp.yaml:15: tables[0].key: is missing. "
+                "Field that identifies a record at the system. Dots lead into nested objects."
+            ),
         ),
         (
             "D/M/YYYY HH:mm",
             "unix",
-            "erp.yaml:18: tables[0].cursor.format: 'unix' is not valid; "
-            "expected iso, epoch, epoch_ms or a date format, such as 'YYYY-MM-DD HH:mm:ss'.",
+            (
+                "erp.yaml:18: tables[0].cursor.format: 'unix' is not valid; "
+                "expected iso, epoch, epoch_ms or a date format, such as 'YYYY-MM-DD HH:mm:ss'."
+            ),
         ),
         (
             "Europe/Lisbon",
@@ -212,8 +228,10 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
         (
             "mapping: shared/places.json",
             "mapping: ../places.json",
-            "erp.yaml:25: tables[1].mapping: '../places.json' is not valid; "
-            "expected a .json file below include/mappings, such as 'erp/tickets.json'.",
+            (
+                "erp.yaml:25: tables[1].mapping: '../places.json' is not valid; "
+                "expected a .json file below include/mappings, such as 'erp/tickets.json'."
+            ),
         ),
         (
             "connection: kwiksync_erp",
