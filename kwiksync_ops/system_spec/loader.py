@@ -31,8 +31,8 @@ class BrokenSystem:
     error: ConfigurationError
 
 
-def load_systems(include: Path) -> list[SystemSpec | BrokenSystem]:
-    """Every system of `include/systems`, by name.
+def load_systems(include: Path, *, with_mappings: bool = True) -> list[SystemSpec | BrokenSystem]:
+    """Every system of `include/systems`, by name; `with_mappings` as for `load_system`.
 
     Raises:
         ConfigurationError: there is no such folder.
@@ -45,11 +45,12 @@ def load_systems(include: Path) -> list[SystemSpec | BrokenSystem]:
         )
     paths = sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})
     stems = Counter(path.stem for path in paths)
-    return [_load_one(path, include / "mappings", is_double=stems[path.stem] > 1) for path in paths]
+    mappings_root = include / "mappings" if with_mappings else None
+    return [_load_one(path, mappings_root, is_double=stems[path.stem] > 1) for path in paths]
 
 
-def load_system(path: Path, mappings_root: Path) -> SystemSpec:
-    """One system's file. Mapping files are looked for, not read.
+def load_system(path: Path, mappings_root: Path | None) -> SystemSpec:
+    """One system's file. Mapping files are looked for below `mappings_root`, if one is given, and not read.
 
     Raises:
         ConfigurationError: with all faults of the file.
@@ -62,7 +63,7 @@ def load_system(path: Path, mappings_root: Path) -> SystemSpec:
     return _system(file)
 
 
-def _load_one(path: Path, mappings_root: Path, *, is_double: bool) -> SystemSpec | BrokenSystem:
+def _load_one(path: Path, mappings_root: Path | None, *, is_double: bool) -> SystemSpec | BrokenSystem:
     try:
         if is_double:
             problem = f"{path.stem}.yaml and {path.stem}.yml stand side by side. Remove one."
@@ -72,7 +73,7 @@ def _load_one(path: Path, mappings_root: Path, *, is_double: bool) -> SystemSpec
         return BrokenSystem(path.stem, path, exc)
 
 
-def _meaning_faults(file: DeclaredFile, mappings_root: Path) -> Iterator[Fault]:
+def _meaning_faults(file: DeclaredFile, mappings_root: Path | None) -> Iterator[Fault]:
     """What a schema can't say. Values of a wrong type are passed over: the schema has named them."""
     yield from _name_faults(file)
     yield from _schedule_faults(file)
@@ -83,7 +84,8 @@ def _meaning_faults(file: DeclaredFile, mappings_root: Path) -> Iterator[Fault]:
         at: KeyPath = ("tables", index)
         yield from _timezone_faults(file, (*at, "cursor", "timezone"))
         yield from _double_table_faults(file, at, seen)
-        yield from _mapping_faults(file, at, mappings_root)
+        if mappings_root:
+            yield from _mapping_faults(file, at, mappings_root)
 
 
 def _name_faults(file: DeclaredFile) -> Iterator[Fault]:
