@@ -1,0 +1,75 @@
+"""The headers that say who calls."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Literal
+
+from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.errors import AuthenticationError, CustomerKeyError
+
+Scheme = Literal["none", "bearer", "basic", "api_key"]
+
+_SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
+
+
+def scheme_for(credentials: Credentials) -> Scheme:
+    """What a connection that names no scheme means: a token is a bearer token, a login is for Basic."""
+    if credentials.token:
+        return "bearer"
+    return "basic" if credentials.login and credentials.password else "none"
+
+
+def authentication_headers(
+    credentials: Credentials,
+    scheme: Scheme,
+    *,
+    api_key_header: str,
+    customer_key_header: str,
+    customer_key_required: bool = False,
+) -> dict[str, str]:
+    """Headers of every call.
+
+    Raises:
+        AuthenticationError: the connection lacks what the scheme needs, or it can't stand in a header.
+        CustomerKeyError: the same for the Customer Key.
+    """
+    headers = _scheme_headers(credentials, scheme, api_key_header)
+    if credentials.customer_key:
+        if not _SENDABLE.fullmatch(credentials.customer_key):
+            raise CustomerKeyError(
+                "The Customer Key holds characters that no header can carry.",
+                remedy="Set the key again; copy no line end.",
+            )
+        headers[customer_key_header] = credentials.customer_key
+    elif customer_key_required:
+        raise CustomerKeyError(
+            "There is no Customer Key to send.", remedy="Set the customer_key of the system's connection."
+        )
+    return headers
+
+
+def _scheme_headers(credentials: Credentials, scheme: Scheme, api_key_header: str) -> dict[str, str]:
+    if scheme == "none":
+        return {}
+    if scheme == "basic":
+        if not credentials.login or not credentials.password:
+            raise _lacking("a login and a password", scheme)
+        joined = f"{credentials.login}:{credentials.password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(joined).decode()}"}
+    token = credentials.token or credentials.password
+    if not token:
+        raise _lacking("a token", scheme)
+    if not _SENDABLE.fullmatch(token):
+        raise AuthenticationError(
+            "The connection's token holds characters that no header can carry.",
+            remedy="Set the token again; copy no line end.",
+        )
+    return {"Authorization": f"Bearer {token}"} if scheme == "bearer" else {api_key_header: token}
+
+
+def _lacking(what: str, scheme: Scheme) -> AuthenticationError:
+    return AuthenticationError(
+        f"auth: {scheme} needs {what}, which the connection lacks.", remedy="Complete the system's connection."
+    )
