@@ -28,6 +28,7 @@ class SampleErp:
     url: str
     ca_file: str
     session: requests.Session
+    process: subprocess.Popen[str]
 
     def get(self, path: str, **params: Any) -> requests.Response:
         return self.session.get(self.url + path, params=params, timeout=30)
@@ -91,7 +92,7 @@ def running_sample_erp(directory: Path, *options: str) -> Iterator[SampleErp]:
             ca_file = str(directory / "certificates" / "ca.pem")
             session.trust_env, session.verify = False, ca_file
             session.headers.update({"Authorization": f"Bearer {TOKEN}", "X-Customer-Key": CUSTOMER_KEY})
-            yield SampleErp(url, ca_file, session)
+            yield SampleErp(url, ca_file, session, process)
         finally:
             _end_group(process)
 
