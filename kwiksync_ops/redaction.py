@@ -17,7 +17,7 @@ MAX_DEPTH = 40
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET_WORDS = frozenset(
-    {"password", "passwd", "pwd", "passphrase", "secret", "authorization", "cookie", "credential", "credentials", "jwt"}
+    {"passwd", "pwd", "passphrase", "secret", "authorization", "cookie", "credential", "credentials", "jwt"}
 )
 _SECRET_ENDINGS = frozenset(
     {"apikey", "customerkey", "accesskey", "privatekey", "encryptionkey", "fernetkey", "signingkey", "accountkey"}
@@ -27,11 +27,13 @@ _PAGING_WORDS = frozenset({"page", "next", "cursor", "continuation", "skip", "sy
 
 _HEADER_LINE = re.compile(r"(?im)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*:\s*)(?![\"'])[^\r\n]+")
 _SCHEME = re.compile(
-    r"\b(bearer|basic|digest|negotiate)\s+(?:[A-Za-z]*[^A-Za-z\s\"',;][^\s\"',;]*|[A-Za-z]{16,})", re.IGNORECASE
+    r"\b((?i:bearer|basic|digest|negotiate))\s+"
+    r"(?=[\w+/.~=-]*(?:[0-9+/=_-]|[a-z][A-Z])|[A-Za-z]{16})[\w+/.~=-]{6,}"
 )
-_PAIR = re.compile(
-    r"(?<![\w.-])(?P<quote>\\?[\"']?)(?P<name>[A-Za-z][\w.-]*+)(?P=quote)(?P<sep>\s*[:=]\s*)"
-    r"(?P<value>\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&\"'}\])<>]+)"
+_NAME = re.compile(r"(?<![\w.-])(?P<quote>\\?[\"']?)(?P<name>[A-Za-z][\w.-]*+)(?P=quote)\s*+[:=]\s*+")
+_VALUE = re.compile(
+    r"(?P<mark>\\\")(?:(?!\\\").)*+|(?P<double>\")(?:[^\"\\]|\\.)*+|(?P<single>')(?:[^'\\]|\\.)*+|[^\s,;&\"'}\])<>\\]+",
+    re.DOTALL,
 )
 _OPAQUE = re.compile(
     r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\bgAAAAA[\w-]{20,}=*"
@@ -48,7 +50,7 @@ def is_secret_name(name: str) -> bool:
     Paging tokens (`next_page_token`) are not secrets, nor is a plain `key`.
     """
     words = tuple(word.lower() for word in _WORD.findall(name))
-    if _SECRET_WORDS.intersection(words):
+    if "password" in name.lower() or _SECRET_WORDS.intersection(words):
         return True
     if words[-1:] == ("token",):
         return not _PAGING_WORDS.intersection(words)
@@ -72,13 +74,16 @@ class Redactor:
         """Free text: a message, a traceback, a piece of a body."""
         text = _USER_INFO.sub(f"{MASK}@", _OPAQUE.sub(MASK, self._known(text)))
         text = _HEADER_LINE.sub(rf"\1\2{MASK}", text)
-        return _PAIR.sub(_mask_pair, _SCHEME.sub(rf"\1 {MASK}", text))
+        return _mask_pairs(_SCHEME.sub(rf"\1 {MASK}", text))
 
     def url(self, url: str) -> str:
         """Without user information and fragment; parameters that hold secrets are masked."""
-        parts = urlsplit(self._known(url))
+        try:
+            parts = urlsplit(self._known(url))
+        except ValueError:
+            return self.text(url)
         host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path, _PAIR.sub(_mask_pair, _OPAQUE.sub(MASK, parts.query)), ""))
+        return urlunsplit((parts.scheme, host, parts.path, _mask_pairs(_OPAQUE.sub(MASK, parts.query)), ""))
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         return {name: MASK if is_secret_name(name) else self._known(value) for name, value in headers.items()}
@@ -119,9 +124,15 @@ def _forms_of(secrets: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(forms, key=len, reverse=True))
 
 
-def _mask_pair(match: re.Match[str]) -> str:
-    if not is_secret_name(match["name"]) or match["value"] in ("null", MASK):
-        return match[0]
-    value = match["value"]
-    mark = value[0] if value[0] in "\"'" else ""
-    return f"{match['quote']}{match['name']}{match['quote']}{match['sep']}{mark}{MASK}{mark}"
+def _mask_pairs(text: str) -> str:
+    """Values of names that say so: `name=value`, `name: value`, `"name": "value"`, in a URL, JSON or a repr."""
+    kept: list[str] = []
+    done = at = 0
+    while name := _NAME.search(text, at):
+        at = name.end()
+        value = _VALUE.match(text, at) if is_secret_name(name["name"]) else None
+        if value and not text.startswith((MASK, "null"), at):
+            mark = value["mark"] or value["double"] or value["single"] or ""
+            kept += (text[done:at], mark, MASK)
+            done = at = value.end()
+    return "".join((*kept, text[done:]))

@@ -133,16 +133,16 @@ def same_origin_url(link: str, *, page_url: str, what: str) -> str:
     Raises:
         InsecureTransportError: it leaves the origin of the page that it stands on.
     """
-    target = urljoin(page_url, link)
     home = origin_of(page_url)
     try:
+        target = urljoin(page_url, link)
         origin = origin_of(target)
     except ValueError as exc:
         raise InsecureTransportError(f"{what} is not a URL: {Redactor().url(link)[:200]!r}.") from exc
     if origin != home or urlsplit(target).username is not None:
         raise InsecureTransportError(
             f"{what} leads from {home} to {origin}; it was not followed.",
-            remedy="A system is read from one host over HTTPS. Correct the base URL, or the system's own address setting.",
+            remedy="A system is read from one host over HTTPS: correct the base URL, or the address it gives itself.",
         )
     return target
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any, NoReturn
 
 from kwiksync_ops.batch import Reject, SourceRecord
+from kwiksync_ops.connectors.identity import Identity
 from kwiksync_ops.connectors.json_path import MISSING, Path, keys_at, kind_of, value_at
 from kwiksync_ops.errors import ValidationError
 from kwiksync_ops.redaction import Redactor
@@ -30,6 +30,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 _MEMBER = re.compile(r'\s*("(?:[^"\\]|\\.)*+")\s*:', re.DOTALL)
 _CONTAINERS = frozenset({dict, list})
 _UNFIT_ESCAPES = ("\\u0000", "\\ud", "\\uD")
+_PEEKER = json.JSONDecoder(parse_int=str, parse_float=str)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -62,20 +63,18 @@ class _SickRecordError(ValueError):
 
 
 class JsonRecords:
-    """Decodes the pages of one read. `key` and `cursor` lead to what identifies a record, and to when it changed."""
+    """Decodes the pages of one read."""
 
     def __init__(
         self,
         records_path: Path,
+        identity: Identity,
         *,
-        key: Path,
-        cursor: Path = (),
         limits: RecordLimits | None = None,
         redactor: Redactor | None = None,
     ) -> None:
         self._path = records_path
-        self._key = key
-        self._cursor = cursor
+        self._identity = identity
         self._limits = limits or RecordLimits()
         self._redactor = redactor or Redactor()
         self._decoder = _strict_decoder(self._limits.max_fields)
@@ -93,7 +92,7 @@ class JsonRecords:
             return self._one_by_one(text)
         records = self._records_in(document)
         if self._are_fit(text, is_clean, records):
-            return JsonPage(records, [], document, self.identity(records[-1]) if records else (None, None))
+            return JsonPage(records, [], document, self._identity.of(records[-1]) if records else (None, None))
         return self._one_by_one(text)
 
     def _records_in(self, document: Any) -> list[Any]:
@@ -109,7 +108,7 @@ class JsonRecords:
         """Cheap signs first: only text that might hold something unfit is looked at value by value."""
         if not all(type(record) is dict for record in records):
             return False
-        is_plain = is_clean and not any(escape in text for escape in _UNFIT_ESCAPES)
+        is_plain = is_clean and ("\\u" not in text or not any(escape in text for escape in _UNFIT_ESCAPES))
         if not is_plain or len(text) > self._limits.max_string:
             return all(_fault_in(record, self._limits) is None for record in records)
         brackets = text.count("{") + text.count("[")
@@ -118,21 +117,22 @@ class JsonRecords:
         )
 
     def _one_by_one(self, text: str) -> JsonPage:
-        start, end = _locate(text, self._path)
-        if text[start:end].startswith("["):
-            envelope = self._envelope(f"{text[:start]}[]{text[end:]}")
-        else:
-            envelope = self._envelope(text)
+        start = _locate(text, self._path)
+        elements, end = _split(text, start) if text.startswith("[", start) else ([], start)
+        envelope = self._envelope(f"{text[:start]}[]{text[end:]}" if end > start else text)
         records: list[SourceRecord] = []
         rejects: list[Reject] = []
         element = ""
-        for _, first, last in _children(text, start):
-            element = text[first:last]
+        for _, first, last in elements:
+            element = text[first:last].strip()
             try:
                 records.append(self._record(element))
             except _SickRecordError as exc:
+                _check_syntax(element)
                 rejects.append(self._reject(element, exc))
-        return JsonPage(records, rejects, envelope, (_peek(element, self._key), _peek(element, self._cursor)))
+        return JsonPage(
+            records, rejects, envelope, (_peek(element, self._identity.key), _peek(element, self._identity.cursor))
+        )
 
     def _envelope(self, text: str) -> Any:
         try:
@@ -154,14 +154,9 @@ class JsonRecords:
             raise fault
         return record
 
-    def identity(self, record: SourceRecord) -> tuple[Any, Any]:
-        """Key and change time of a record, as the system wrote them."""
-        cursor = value_at(record, self._cursor) if self._cursor else None
-        return value_at(record, self._key), cursor
-
     def _reject(self, element: str, fault: _SickRecordError) -> Reject:
-        raw = self._redactor.text(element[: PAYLOAD_CHARS * 2].strip())[:PAYLOAD_CHARS]
-        key = _peek(element, self._key)
+        raw = self._redactor.text(element[: PAYLOAD_CHARS * 2])[:PAYLOAD_CHARS]
+        key = _peek(element, self._identity.key)
         return Reject(
             code=ValidationError.code,
             message=str(fault),
@@ -171,13 +166,23 @@ class JsonRecords:
         )
 
 
+def _check_syntax(element: str) -> None:
+    """That a sick record is one JSON value, with nothing sound lost behind it. Raises ValueError."""
+    try:
+        json.loads(element, parse_int=str, parse_float=str)
+    except RecursionError:
+        _, end = _split(element, 0)
+        if end != len(element):
+            raise ValueError("the JSON has two values where one belongs") from None
+
+
 def _peek(element: str, path: Path) -> str | None:
     """A text or number in a record that can't be decoded as a whole, whatever else it holds."""
     if not path:
         return None
     try:
-        start, end = _locate(element, path)
-        value = json.loads(element[start:end], parse_int=str, parse_float=str)
+        start = _locate(element, path)
+        value, _ = _PEEKER.raw_decode(element, start)
     except (ValueError, RecursionError):
         return None
     return _printable(value) if isinstance(value, str) else None
@@ -304,10 +309,15 @@ def _checked(text: str) -> str:
     return text
 
 
-def _children(text: str, start: int) -> Iterator[tuple[str | None, int, int]]:
-    """Key (None in an array), start and end of each value in the container that begins at `start`."""
+Span = tuple[str | None, int, int]
+"""Key (None in an array), start and end of a value."""
+
+
+def _split(text: str, start: int) -> tuple[list[Span], int]:
+    """The values in the container that begins at `start`, and where it ends. Raises ValueError when it does not."""
     depth = 0
     first = start + 1
+    spans: list[Span] = []
     is_object = text[start] == "{"
     for token in _TOKEN.finditer(text, start):
         mark = token[0]
@@ -317,41 +327,39 @@ def _children(text: str, start: int) -> Iterator[tuple[str | None, int, int]]:
             depth -= 1
         if depth > 1 or (depth == 1 and mark != ","):
             continue
-        is_empty = depth == 0 and first == start + 1 and not text[first : token.start()].strip()
+        is_empty = depth == 0 and not spans and not text[first : token.start()].strip()
         if not is_empty:
-            yield _member(text, first, token.start()) if is_object else (None, first, token.start())
+            spans.append(_member(text, first, token.start()) if is_object else (None, first, token.start()))
         if depth == 0:
-            return
+            return spans, token.end()
         first = token.end()
     raise ValueError("the JSON is cut off")
 
 
-def _member(text: str, first: int, last: int) -> tuple[str, int, int]:
+def _member(text: str, first: int, last: int) -> Span:
     name = _MEMBER.match(text, first, last)
     if name is None:
         raise ValueError("the JSON has an object whose member has no name")
     return json.loads(name[1]), name.end(), last
 
 
-def _locate(text: str, path: Path) -> tuple[int, int]:
-    """Where the value at the path starts and ends; an empty span when it is not there."""
-    start, end = _trimmed(text, 0, len(text))
+def _locate(text: str, path: Path) -> int:
+    """Where the value at the path starts; the end of the text when it is not there."""
+    start = _after_blank(text, 0)
     for step in path:
-        spans = (
-            [span for name, *span in _children(text, start) if name == step] if text[start:end].startswith("{") else []
-        )
-        if not spans:
-            return start, start
-        start, end = _trimmed(text, *spans[-1])
-    return start, end
+        if not text.startswith("{", start):
+            return len(text)
+        found = [first for name, first, _ in _split(text, start)[0] if name == step]
+        if not found:
+            return len(text)
+        start = _after_blank(text, found[-1])
+    return start
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
+def _after_blank(text: str, start: int) -> int:
+    while start < len(text) and text[start].isspace():
         start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
+    return start
 
 
 def _shortened(number: str) -> str:

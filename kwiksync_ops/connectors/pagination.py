@@ -82,7 +82,7 @@ class PageNumber(_Sized):
 
 @dataclass(frozen=True)
 class Offset(_Sized):
-    """`?offset=1000`; goes on by what came, not by what was asked for, since systems cap pages. Ends at an empty page."""
+    """`?offset=1000`; ends at an empty page. It goes on by what came, not by what was asked for: systems cap pages."""
 
     param: str
 
@@ -112,9 +112,11 @@ class Cursor(_Sized):
 
     def following(self, state: State, page: PageView) -> State | None:
         token = value_at(page.envelope, self.path)
-        if isinstance(token, (dict, list, bool)) and token is not False:
-            raise ValueError(f"the token at {'.'.join(self.path)!r} is neither a text nor a number")
-        return None if token in (MISSING, None, "", False) else {"cursor": str(token)}
+        if _is_absent(token):
+            return None
+        if isinstance(token, (dict, list, bool)):
+            raise ValueError(f"the token at {'.'.join(self.path)!r} is neither a text nor a number")  # noqa: TRY004  # the answer is wrong
+        return {"cursor": str(token)}
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,10 @@ class NextLink(_Sized):
 
     def following(self, state: State, page: PageView) -> State | None:
         link = value_at(page.envelope, self.path)
-        if link in (MISSING, None, "", False):
+        if _is_absent(link):
             return None
         if not isinstance(link, str):
-            raise ValueError(f"the next link at {'.'.join(self.path)!r} is not a text")  # noqa: TRY004  # the answer is wrong, no caller
+            raise ValueError(f"the next link at {'.'.join(self.path)!r} is not a text")  # noqa: TRY004  # the answer is wrong
         return {"link": link}
 
 
@@ -275,8 +277,13 @@ class DistinctCount:
         return self._before + sum(len(set(bucket)) for bucket in self._buckets)
 
 
+def _is_absent(value: Any) -> bool:
+    """What APIs write where nothing follows. 0 is a token like another."""
+    return value is MISSING or value is None or value is False or value == ""
+
+
 def _is_no_key(value: Any) -> bool:
-    return value in (MISSING, None, "") or isinstance(value, (dict, list, bool))
+    return _is_absent(value) or isinstance(value, (dict, list, bool))
 
 
 def _count(value: Any, where: str, page: PageView) -> int:

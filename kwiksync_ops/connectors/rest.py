@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from kwiksync_ops.batch import Page, SourceRecord
+from kwiksync_ops.batch import Page
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.address import guard_for, same_origin_url
 from kwiksync_ops.connectors.authentication import authentication_headers, scheme_for
 from kwiksync_ops.connectors.calls import Call, Caller
 from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.identity import Identity
 from kwiksync_ops.connectors.json_path import MISSING, parse_path, value_at
 from kwiksync_ops.connectors.json_records import JsonPage, JsonRecords
 from kwiksync_ops.connectors.pagination import DistinctCount, LoopWatch, PageView, State
@@ -110,10 +111,10 @@ class _Read:
         self._query = query
         self._options = options
         self._number = query.pages_before
+        self._identity = Identity(parse_path(request.key), parse_path(request.cursor_field or ""))
         self._json = JsonRecords(
             options.records_path,
-            key=parse_path(request.key),
-            cursor=parse_path(request.cursor_field or ""),
+            self._identity,
             limits=options.limits,
             redactor=redactor,
         )
@@ -171,13 +172,10 @@ class _Read:
 
     def _note(self, decoded: JsonPage) -> None:
         """Remember what came: to notice a loop, and to compare with the total that the system tells."""
-        identities = [self._json.identity(record) for record in decoded.records]
         rejected = [reject.external_id or str(reject.payload) for reject in decoded.rejects]
-        marks = map(_mark, identities, decoded.records)
-        self._loops.note_content((*marks, *rejected))
+        self._loops.note_content((*self._identity.marks(decoded.records), *rejected))
         if self._query.end.counts:
-            keys = (_mark(identity[:1], record) for identity, record in zip(identities, decoded.records, strict=True))
-            self._count.add((*keys, *rejected))
+            self._count.add((*self._identity.keys(decoded.records), *rejected))
 
     def _own_link(self, state: State, answer: Answer, what: str) -> State:
         """A next link as a path on the system's host: no other host is followed, no credential kept."""
@@ -196,7 +194,8 @@ class _Read:
         if total is None or self._count.distinct() >= total:
             return
         raise SystemUnavailableError(
-            f"{what}: the read ended with {self._count.distinct():,} different records, though the system has {total:,}.",
+            f"{what}: the read ended with {self._count.distinct():,} different records, "
+            f"though the system has {total:,}.",
             remedy="Rows came or went while the pages were read, or the system hides some: the read starts again.",
             restart=True,
         )
@@ -222,14 +221,6 @@ class _Read:
 
     def _token(self, following: State | None) -> dict[str, Any]:
         return self._query.token(following, pages=self._number, records=self._count.received)
-
-
-def _mark(identity: tuple[Any, ...], record: SourceRecord) -> Hashable:
-    """Something that tells a record from others: its identity, or all of it where it has no key."""
-    if all(type(part) is str for part in identity):
-        return identity
-    key = identity[0]
-    return repr(record if key is MISSING or key is None else identity)
 
 
 def _charset(answer: Answer) -> str:

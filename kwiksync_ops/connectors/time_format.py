@@ -21,7 +21,7 @@ def format_time(moment: datetime, notation: str, zone: ZoneInfo) -> str:
     local = moment.astimezone(zone)
     if notation == "iso":
         return local.isoformat().replace("+00:00", "Z")
-    return _TOKENS.sub(lambda token: _part(token[0], local), notation)
+    return _TOKENS.sub(lambda match: _part(match[0], local), notation)
 
 
 def notation_fault(notation: str) -> str | None:
@@ -37,9 +37,9 @@ def notation_fault(notation: str) -> str | None:
     return None if _TOKENS.search(notation) else f"{notation!r} names no part of a time"
 
 
-def _part(token: str, local: datetime) -> str:
-    if token.startswith("["):
-        return token[1:-1]
+def _part(name: str, local: datetime) -> str:
+    if name.startswith("["):
+        return name[1:-1]
     values = {"Y": local.year, "M": local.month, "D": local.day, "H": local.hour, "m": local.minute, "s": local.second}
-    value = local.microsecond // 1000 if token == "SSS" else values[token[0]]
-    return str(value).zfill(len(token))
+    value = local.microsecond // 1000 if name == "SSS" else values[name[0]]
+    return str(value).zfill(len(name))

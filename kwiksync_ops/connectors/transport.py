@@ -64,7 +64,7 @@ class HttpsTransport:
         self._session.mount("http://", GuardedAdapter(guard, self._deadline))
 
     def get(self, url: str, *, what: str, headers: Mapping[str, str], timeouts: Timeouts, max_bytes: int) -> Answer:
-        """The answer, whatever its status; redirects are not followed. `what` names the call in errors, without secrets.
+        """The answer, whatever its status; redirects are not followed. `what` names the call in errors.
 
         Raises:
             ConnectionLostError: broken in the middle.

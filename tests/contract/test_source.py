@@ -15,7 +15,7 @@ from kwiksync_ops.connectors.registry import open_source
 from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.errors import AuthenticationError, KwikSyncError, SystemUnavailableError
 from kwiksync_ops.testing import ManualClock
-from tests.support.https_server import HttpsServer, Response, json_response, reset_after
+from tests.support.https_server import HttpsServer, Request, Response, json_response, reset_after
 from tests.support.paged_api import OPTIONS, PATH, PagedApi, sample_records
 
 CANARY = "canary-4f1d8c9b7a6e"
@@ -192,16 +192,10 @@ def test_a_page_that_is_cut_off_is_refused_whole(bench: Bench) -> None:
 @paged
 def test_a_page_that_comes_again_for_ever_is_a_loop(bench: Bench) -> None:
     api = bench.serve(30)
-    first = api(bench_first_request(api.style))
+    first = api(Request("GET", PATH, {"page": "1", "offset": "0", "limit": "10"}, {}, b""))
     bench.server.on(PATH, lambda request: first)
     with pytest.raises(SystemUnavailableError, match="page loop"):
         bench.read()
-
-
-def bench_first_request(style: str) -> Any:
-    from tests.support.https_server import Request
-
-    return Request("GET", PATH, {"page": "1", "offset": "0", "limit": "10"}, {}, b"")
 
 
 def test_no_secret_shows_in_pages_errors_or_representations(bench: Bench) -> None:
@@ -215,7 +209,7 @@ def test_no_secret_shows_in_pages_errors_or_representations(bench: Bench) -> Non
         json_response({"error": CANARY}, 500),
     ):
         bench.server.on(PATH, answer)
-        with pytest.raises(KwikSyncError) as caught:
+        with pytest.raises(KwikSyncError, match=r"^ERR_\d{3}: ") as caught:
             bench.read()
         shown += [str(caught.value), repr(caught.value), repr(caught.value.facts)]
     assert not [text for text in shown if CANARY in text]

@@ -53,10 +53,11 @@ def in_turn(*answers: Response | Fault) -> Handler:
 
 
 class HttpsServer:
-    """Listens on 127.0.0.1 until it is closed. `requests` lists what came, in order."""
+    """Listens on 127.0.0.1 until it is closed. `requests` lists what came, in order; `connections` counts them."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self.requests: list[Request] = []
+        self.connections = 0
         self.closing = threading.Event()
         self._handlers: dict[str, Handler] = {}
         self._listener = _Listener(("127.0.0.1", 0), Exchange)
@@ -110,6 +111,7 @@ class Exchange(BaseHTTPRequestHandler):
     server: _Listener
 
     def setup(self) -> None:
+        self.server.owner.connections += 1
         if self.server.context:
             self.request = self.server.context.wrap_socket(self.request, server_side=True)
         super().setup()

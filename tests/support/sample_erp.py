@@ -79,8 +79,11 @@ def erp_command(directory: Path, *options: str) -> list[str]:
 
 
 @contextmanager
-def running_sample_erp(directory: Path, *options: str) -> Iterator[SampleErp]:
-    """Start the ERP on a free port, and end its whole process group afterwards."""
+def running_sample_erp(directory: Path, *options: str, ca_file: str | None = None) -> Iterator[SampleErp]:
+    """Start the ERP on a free port, and end its whole process group afterwards.
+
+    `ca_file` is the authority of a certificate that the options name.
+    """
     command = erp_command(directory, *options)
     with (
         (directory / "erp.log").open("w+", encoding="utf-8") as log,
@@ -89,10 +92,10 @@ def running_sample_erp(directory: Path, *options: str) -> Iterator[SampleErp]:
     ):
         try:
             url = _url_when_ready(process, directory / "erp.log")
-            ca_file = str(directory / "certificates" / "ca.pem")
-            session.trust_env, session.verify = False, ca_file
+            authority = ca_file or str(directory / "certificates" / "ca.pem")
+            session.trust_env, session.verify = False, authority
             session.headers.update({"Authorization": f"Bearer {TOKEN}", "X-Customer-Key": CUSTOMER_KEY})
-            yield SampleErp(url, ca_file, session, process)
+            yield SampleErp(url, authority, session, process)
         finally:
             _end_group(process)
 
