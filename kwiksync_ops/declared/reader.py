@@ -92,7 +92,7 @@ def _parse_yaml(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
     try:
         _refuse_aliases(path, text)
         node = yaml.compose(text, Loader=_Loader)
-        return node, yaml.load(text, Loader=_Loader)
+        return node, yaml.load(text, Loader=_Loader)  # noqa: S506  it is a CSafeLoader
     except (yaml.YAMLError, ValueError) as exc:
         raise _yaml_error(path, exc) from exc
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from kwiksync_ops.connectors import registry
 from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError
-from kwiksync_ops.mapping.files import is_same, mapping_of, read_mapping
+from kwiksync_ops.mapping.documents import is_same, mapping_of
+from kwiksync_ops.mapping.files import read_mapping
 from kwiksync_ops.mapping.rules import TableMapping
 from kwiksync_ops.services.mapping_diff import RuleChange, diff_mappings
 from kwiksync_ops.storage import mappings

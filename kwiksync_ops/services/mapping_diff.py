@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from kwiksync_ops.mapping.files import rule_document
+from kwiksync_ops.mapping.documents import rule_document
 from kwiksync_ops.mapping.rules import FieldRule, TableMapping
 
 

@@ -157,7 +157,7 @@ def _belongs_to(key: MappingKey) -> sa.ColumnElement[bool]:
 def _columns(field: FieldDocument, order: int) -> dict[str, Any]:
     return {
         "sys_id": uuid.uuid4().hex,
-        "source_field": field["source_field"],
+        "source_field": field.get("source_field", ""),
         "target_field": field["target_field"],
         "transform_type": field["transform"],
         "transform_config": json.dumps(field.get("config", {})),

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from kwiksync_ops.declared.schema import read_schema
 from kwiksync_ops.errors import ConfigurationError
-from kwiksync_ops.mapping.files import MAPPING_SCHEMA, is_same, mapping_text, read_mapping, write_mapping
+from kwiksync_ops.mapping.documents import is_same
+from kwiksync_ops.mapping.files import MAPPING_SCHEMA, mapping_text, read_mapping, write_mapping
 from kwiksync_ops.mapping.rules import FieldRule, TableMapping, Validation
 from kwiksync_ops.vocabulary import RECORD_TABLES, TransformType
 
@@ -61,6 +62,9 @@ TICKETS: dict[str, Any] = {
         },
     ],
 }
+
+TABLES = ", ".join(RECORD_TABLES)
+TICKET_HINT = "Did you mean 'tickets'?"
 
 
 def document(field: int | None = None, **changes: Any) -> dict[str, Any]:
@@ -165,35 +169,39 @@ def test_the_order_of_keys_in_a_config_does_not_matter(tmp_path: Path) -> None:
     [
         (
             document(2, target_field="opened_on"),
-            "fields[2].target_field: tickets has no column 'opened_on'. Did you mean 'opened_at'?",
+            "fields[2].target_field: tickets has no field 'opened_on'. Did you mean 'opened_at'?",
         ),
         (
             document(2, target_field="sys_created_on"),
-            "fields[2].target_field: 'sys_created_on' is kept by the hub itself. Remove the rule.",
+            "fields[2].target_field: sys_created_on is kept by the hub itself. Remove the rule.",
         ),
         (
-            document(2, target_field="priority"),
-            "fields[2].target_field: 'priority' is filled twice, first in line 17. Remove one; one that is not active counts too.",
+            document(2, target_field="location"),
+            "fields[2].transform: a date_format can't fill location, a column of type reference.",
         ),
-        (document(0, active=False), "fields: no active rule fills external_id, by which a record is known. Add one."),
         (
-            document(1, transform="valuemap"),
+            document(0, active=False),
             (
-                "fields[1].transform: 'valuemap' is unknown; expected one of direct, value_map, date_format, concatenate, "
-                "lookup, script. Did you mean 'value_map'?"
+                "fields: no active rule fills external_id, by which a record is found again; "
+                "map the key of the source to it."
             ),
         ),
         (
-            document(1, config={"mapping": {"A": "1"}}),
-            [
-                (
-                    "fields[1].config.mappings: is missing. "
-                    'Source value to target value. Keys are text: 1 stands as "1", true as "true".'
-                ),
-                "fields[1].config.mapping: is an unknown key. Did you mean 'mappings'?",
-            ],
+            document(1, transform="valuemap"),
+            (
+                "fields[1].transform: 'valuemap' is unknown; expected one of direct, value_map, date_format, "
+                "concatenate, lookup, script. Did you mean 'value_map'?"
+            ),
         ),
         (document(2, config=None), "fields[2].config: is missing."),
+        (document(2, source_field=None), "fields[2].source_field: is missing."),
+        (
+            document(2, config={"source_format": "YYYY-QQ"}),
+            (
+                "fields[2].config.source_format: 'QQ' in 'YYYY-QQ' is no token of a date notation; "
+                "text stands in brackets, [QQ]."
+            ),
+        ),
         (
             document(3, config={"lookup_table": "project", "match_field": "external_id", "return_field": "sys_id"}),
             (
@@ -203,38 +211,60 @@ def test_the_order_of_keys_in_a_config_does_not_matter(tmp_path: Path) -> None:
         ),
         (
             document(3, config={"lookup_table": "projects", "match_field": "numbr", "return_field": "sys_id"}),
-            "fields[3].config.match_field: projects has no column 'numbr'. Did you mean 'number'?",
+            "fields[3].config.match_field: projects has no field 'numbr'. Did you mean 'number'?",
         ),
         (
-            document(4, validation={"pattern": "["}),
-            "fields[4].validation.pattern: is not a regular expression: unterminated character set at position 0.",
+            document(5, validation={"minimum": "10", "maximum": 9}),
+            "fields[5].validation.minimum: 10 is above the maximum 9.",
         ),
         (
-            document(4, validation={"min_length": 5, "max_length": 4}),
-            "fields[4].validation.min_length: is above max_length, so that no value could be valid. Swap them.",
-        ),
-        (
-            document(4, validation={"minimum": "10", "maximum": 9}),
-            "fields[4].validation.minimum: is above maximum, so that no value could be valid. Swap them.",
-        ),
-        (
-            document(4, validation={"minimum": "2026-02-01", "maximum": "2026-01-31"}),
-            "fields[4].validation.minimum: is above maximum, so that no value could be valid. Swap them.",
-        ),
-        (
-            document(4, validation={"require": True}),
-            "fields[4].validation.require: is an unknown key. Did you mean 'required'?",
+            document(5, validation={"require": True}),
+            "fields[5].validation.require: is an unknown key. Did you mean 'required'?",
         ),
         (document(fields=[]), "fields: is empty; expected at least one entry."),
         (document(fields="all"), "fields: expected a list, found 'all'."),
         (
-            document(0, config={"mappings": {}}),
-            "fields[0].config.mappings: is an unknown key. Nothing may stand here.",
+            document(target_table="ticket"),
+            f"target_table: 'ticket' is unknown; expected one of {TABLES}. {TICKET_HINT}",
         ),
+        (document(0, config={"mappings": {}}), "fields[0].config.mappings: is an unknown key. Nothing may stand here."),
+        (document(null_values=[None]), "null_values[0]: expected text, a number, true or false, found nothing (null)."),
     ],
 )
-def test_a_fault_names_key_and_remedy(tmp_path: Path, value: Any, expected: str | list[str]) -> None:
-    assert faults(tmp_path, value) == ([expected] if isinstance(expected, str) else expected)
+def test_a_fault_names_key_and_remedy(tmp_path: Path, value: Any, expected: str) -> None:
+    assert faults(tmp_path, value) == [expected]
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_target_that_is_filled_twice_is_one_fault(tmp_path: Path, is_active: bool) -> None:
+    twice = document(4, target_field="priority", active=is_active)
+    (fault,) = faults(tmp_path, twice)
+    assert fault == (
+        "fields[4].target_field: priority is filled twice, first in line 17. Remove one; an inactive one counts too."
+    )
+
+
+def test_faults_of_the_schema_and_of_the_compiler_come_together(tmp_path: Path) -> None:
+    value = document(1, config={"mapping": {"A": "1"}})
+    value["fields"][2]["target_field"] = "opened_on"
+    value["fields"][5]["validation"] = {"pattern": "["}
+    assert [fault.split(": ")[0] for fault in faults(tmp_path, value)] == [
+        "fields[1].config.mappings",
+        "fields[1].config.mapping",
+        "fields[2].target_field",
+        "fields[5].validation.pattern",
+    ]
+
+
+def test_a_rule_out_of_order_is_placed_where_it_stands(tmp_path: Path) -> None:
+    value = document(5, order=0, target_field="assignd_to")
+    assert faults(tmp_path, value) == [
+        "fields[5].target_field: tickets has no field 'assignd_to'. Did you mean 'assigned_to'?"
+    ]
+
+
+def test_an_inactive_rule_may_be_unfinished(tmp_path: Path) -> None:
+    assert not read(tmp_path, document(4, target_field="subject")).rules[4].active
 
 
 def test_a_fault_names_its_line(tmp_path: Path) -> None:

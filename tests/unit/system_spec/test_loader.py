@@ -124,7 +124,10 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
         (
             "direction: inbound",
             "direction: inbuond",
-            "erp.yaml:4: direction: 'inbuond' is unknown; expected one of inbound, outbound, both. Did you mean 'inbound'?",
+            (
+                "erp.yaml:4: direction: 'inbuond' is unknown; expected one of inbound, outbound, both. "
+                "Did you mean 'inbound'?"
+            ),
         ),
         (
             'schedule: "0 2 * * *"',
@@ -153,12 +156,18 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
         (
             "timezone: Europe/Berlin",
             "timezone: Lisbon",
-            "erp.yaml:7: timezone: 'Lisbon' is not an IANA time zone, such as 'Europe/Berlin'. Did you mean 'Europe/Lisbon'?",
+            (
+                "erp.yaml:7: timezone: 'Lisbon' is not an IANA time zone, such as 'Europe/Berlin'. "
+                "Did you mean 'Europe/Lisbon'?"
+            ),
         ),
         (
             "start: 22:00",
             "start: 24:00",
-            "erp.yaml:8: sync_window.start: '24:00' is not valid; expected a time of day, 00:00 to 23:59, such as '22:00'.",
+            (
+                "erp.yaml:8: sync_window.start: '24:00' is not valid; "
+                "expected a time of day, 00:00 to 23:59, such as '22:00'."
+            ),
         ),
         (
             "start: 22:00",
@@ -187,8 +196,8 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
             "type: page_number",
             "type: pagenumber",
             (
-                "erp.yaml:13: rest.pagination.type: 'pagenumber' is unknown; expected one of none, page_number, offset, "
-                "cursor, next_link, link_header, keyset. Did you mean 'page_number'?"
+                "erp.yaml:13: rest.pagination.type: 'pagenumber' is unknown; expected one of none, page_number, "
+                "offset, cursor, next_link, link_header, keyset. Did you mean 'page_number'?"
             ),
         ),
         (
@@ -278,7 +287,7 @@ def test_all_faults_of_a_file_come_at_once_in_the_order_of_lines(include: Path) 
     ],
 )
 def test_a_secret_is_refused_and_not_shown(include: Path, line: str) -> None:
-    name = line.split(":")[0]
+    name, _, _ = line.partition(":")
     text = "\n".join(part for part in ERP.split("\n") if not part.startswith(f"{name}: "))
     with pytest.raises(ConfigurationError) as caught:
         load(include, f"{text.split('rest:')[0]}{line}\ntables: {text.split('tables:')[1]}")
@@ -327,8 +336,10 @@ def test_a_broken_file_breaks_its_own_system_only(include: Path) -> None:
     (include / "systems/erp.yaml").write_text(ERP)
     (include / "systems/crm.yaml").write_text("system: crm\n")
     broken, erp = load_systems(include)
-    assert isinstance(broken, BrokenSystem) and broken.system == "crm" and len(broken.error.faults) == 4
-    assert isinstance(erp, SystemSpec) and erp.system == "erp"
+    assert isinstance(broken, BrokenSystem)
+    assert (broken.system, len(broken.error.faults)) == ("crm", 4)
+    assert isinstance(erp, SystemSpec)
+    assert erp.system == "erp"
 
 
 def test_two_files_of_one_system_are_both_broken(include: Path) -> None:
