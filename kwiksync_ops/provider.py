@@ -14,7 +14,7 @@ def provider_info() -> dict[str, Any]:
         "package-name": "kwiksync-ops",
         "name": "KWikSync",
         "description": "Keeps business records in step between ServiceNow and other systems.",
-        "integrations": [{"integration-name": "KWikSync", "external-doc-url": "", "tags": ["service"]}],
+        "integrations": [{"integration-name": "KWikSync", "tags": ["service"]}],
         "operators": [{"integration-name": "KWikSync", "python-modules": ["kwiksync_ops.operators"]}],
         "hooks": [{"integration-name": "KWikSync", "python-modules": ["kwiksync_ops.operators.hooks"]}],
         "connection-types": [_connection_type()],
@@ -40,7 +40,7 @@ def _connection_type() -> dict[str, Any]:
                 "label": "CA file",
                 "description": "PEM file, on the workers, of the certificate authority to trust alone. "
                 "Empty: what the workers trust.",
-                "schema": {"type": ["string", "null"], "title": "CA file"},
+                "schema": {"type": ["string", "null"]},
             },
             "allow_hosts": {
                 "label": "Allowed private hosts",
