@@ -1,4 +1,7 @@
-"""The faults that are planted in the sample, so that a sync has something to reject: where, what, and why."""
+"""The faulty records of the sample, so that a sync has something to reject: what is wrong with each.
+
+Most faults are planted; those of the sources themselves are listed too.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,13 @@ class Fault:
         return {"table": self.table, "id": self.id, "field": self.field, "value": self.value, "why": self.why}
 
 
+OUT_OF_RANGE = "a longitude beyond 180 degrees, as UN/LOCODE itself has it"
 FIRST_WAVE = datetime(2016, 3, 24, 18, 40, tzinfo=UTC)
 
 FAULTS = (
     Fault("locations", "DESLJ", "location_name", "", "a location without a name"),
+    Fault("locations", "CALLF", "coordinates", "4358N 80058W", OUT_OF_RANGE),
+    Fault("locations", "MERIJ", "coordinates", "4231N 19158E", OUT_OF_RANGE),
     Fault("projects", "P-LEW-17294-1", "end_date", "2016-11-30", "a date that is not in the ERP's own format"),
     Fault("tickets", "T-0005100", "project_id", "P-UNKNOWN-1", "a project that does not exist"),
     Fault("tickets", "T-0002265", "state", "-100", "a state that the incident log has and nobody explains"),

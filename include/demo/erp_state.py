@@ -41,7 +41,7 @@ class Erp:
         return changed
 
     def faults(self) -> list[dict[str, Any]]:
-        """The planted faults that the tables show at this moment."""
+        """The faulty records that the tables show at this moment."""
         return [fault.as_json() for name in self.histories for fault in self._faults_in(name)]
 
     def _faults_in(self, table: str) -> Iterator[Fault]:

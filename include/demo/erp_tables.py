@@ -64,11 +64,12 @@ def _read_changes(data: Path) -> dict[str, Iterable[Change]]:
     places, things = read_csv(data / "locations.csv.gz"), read_csv(data / "assets.csv.gz")
     catalogue, events = read_json(data / "projects.json.gz"), read_events(read_csv(data / "incident_events.csv.gz"))
     sites = [row["locode"] for row in places if row["locode"] not in faulty_ids("locations")]
+    customers = [office for office in head_offices(places) if office in sites]
     sound = [project for project in catalogue if make_plan(project).id not in faulty_ids("projects")]
     running = [plan.id for plan in map(make_plan, sound) if plan.entered_at < FIRST_MOMENT]
     return {
         "locations": location_changes(places),
-        "projects": project_changes(catalogue, sites, list(head_offices(places)), resolvers(events)),
+        "projects": project_changes(catalogue, sites, customers, resolvers(events)),
         "tickets": ticket_changes(events, running, sites),
         "tasks": task_changes(events),
         "assets": asset_changes(things, sites),

@@ -50,6 +50,7 @@ EVENT_COLUMNS = (
 LOCATION_COLUMNS = ("locode", "country", "country_name", "name", "subdivision", "function", "date", "coordinates")
 ASSET_COLUMNS = ("Standard Name", "Category", "Status", "Deployment Type", "Approval Expiration Date")
 LOCODE = re.compile(r"[A-Z]{2} ?[A-Z0-9]{3}")
+POSITION = re.compile(r"|[0-9]{2}[0-5][0-9][NS] [0-9]{3}[0-5][0-9][EW]")
 CASE_NUMBER = re.compile(r"[A-Za-z]{3,4}-[0-9]+-[0-9]+")
 
 Row = dict[str, str]
@@ -77,7 +78,10 @@ def choose_events(events: list[Row]) -> list[Row]:
 
 
 def choose_locations(rows: list[Row]) -> list[Row]:
-    """Places with a valid and unique code, evenly over all countries; the padding of the original is taken off."""
+    """Places with a valid and unique code, evenly over all countries; the padding of the original is taken off.
+
+    Positions with 60 minutes or more are left out, impossible degrees are not.
+    """
     places: dict[str, Row] = {}
     for row in rows:
         text = {name: (value or "").strip() for name, value in row.items() if name}
@@ -86,7 +90,8 @@ def choose_locations(rows: list[Row]) -> list[Row]:
             place = (code.replace(" ", ""), text["ISO 3166-1"], text["Country Name"], text["Name"], text["SubDiv"])
             rest = (text["Function"], text["Date"], text["Coordinates"])
             places.setdefault(place[0], dict(zip(LOCATION_COLUMNS, (*place, *rest), strict=True)))
-    return spread([places[code] for code in sorted(places)], LOCATIONS)
+    chosen = spread([places[code] for code in sorted(places)], LOCATIONS)
+    return [place for place in chosen if POSITION.fullmatch(place["coordinates"])]
 
 
 def choose_projects(releases: list[dict[str, Any]]) -> list[dict[str, Any]]:

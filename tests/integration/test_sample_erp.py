@@ -237,7 +237,7 @@ def test_references_lead_to_records_that_exist_and_are_sound(
 def test_a_known_handful_of_records_is_faulty_and_the_clock_heals_one_and_spoils_another(erp: SampleErp) -> None:
     before = {(fault["table"], fault["id"]) for fault in erp.faults()}
     assert Counter(table for table, _ in before) == {
-        "locations": 1,
+        "locations": 3,
         "projects": 1,
         "tickets": 3,
         "assets": 1,
