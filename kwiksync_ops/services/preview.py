@@ -1,0 +1,120 @@
+"""What a mapping would make of sample records, before it goes live. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kwiksync_ops.batch import MappedBatch, Reject, SourceRecord
+from kwiksync_ops.mapping.compiler import compile_mapping
+from kwiksync_ops.mapping.rules import FieldRule, TableMapping
+from kwiksync_ops.mapping.source import LookupSource
+from kwiksync_ops.system_spec.spec import TableSpec
+from kwiksync_ops.vocabulary import TransformType
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FRAME_COLUMNS = ("record", "target_field", "source_field", "before", "after", "code", "problem")
+
+
+@dataclass(frozen=True)
+class PreviewedRecord:
+    """A record as the system sent it, and what it would become: `after` is None where it is rejected."""
+
+    before: SourceRecord
+    after: Mapping[str, Any] | None
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`records` stand in the order of the sample."""
+
+    mapping: TableMapping
+    records: tuple[PreviewedRecord, ...]
+
+    @property
+    def rejected(self) -> int:
+        return sum(record.after is None for record in self.records)
+
+
+def preview(mapping: TableMapping, table: TableSpec, records: Sequence[SourceRecord], lookups: LookupSource) -> Preview:
+    """Map and validate each record by itself, as a sync would.
+
+    Raises:
+        ConfigurationError: the mapping or the table's cursor is faulty.
+    """
+    cursor = table.cursor
+    compiled = compile_mapping(
+        mapping,
+        key_field=table.key,
+        cursor_field=cursor.field if cursor else None,
+        cursor_format=cursor.format if cursor else "iso",
+        cursor_timezone=cursor.timezone if cursor else "UTC",
+    )
+    batches = ((record, compiled.apply([record], lookups)) for record in records)
+    previewed = (
+        PreviewedRecord(
+            record, dict(zip(batch.columns, batch.rows[0], strict=True)) if batch.rows else None, tuple(batch.rejects)
+        )
+        for record, batch in batches
+    )
+    return Preview(mapping, tuple(previewed))
+
+
+def _previewed(record: SourceRecord, batch: MappedBatch) -> PreviewedRecord:
+    after = dict(zip(batch.columns, batch.rows[0], strict=True)) if batch.rows else None
+    return PreviewedRecord(record, after, tuple(batch.rejects))
+
+
+def preview_frame(shown: Preview) -> pd.DataFrame:
+    """One row for each record and rule, in the columns of `FRAME_COLUMNS`, all of them objects.
+
+    A fault that belongs to no rule, such as one of the change time, has a row of its own.
+    """
+    import pandas as pd
+
+    rows = [row for number, record in enumerate(shown.records, 1) for row in _rows(shown.mapping, number, record)]
+    return pd.DataFrame(rows, columns=list(FRAME_COLUMNS), dtype=object)
+
+
+def _rows(mapping: TableMapping, number: int, record: PreviewedRecord) -> Iterator[tuple[Any, ...]]:
+    name = _name(record) or f"record {number}"
+    rules = [rule for rule in mapping.rules if rule.active]
+    for rule in rules:
+        after = record.after[rule.target_field] if record.after else None
+        before = _before(rule, record.before)
+        yield (name, rule.target_field, rule.source_field, before, after, *_problem(record, rule.target_field))
+    targets = {rule.target_field for rule in rules}
+    for field in dict.fromkeys(reject.field for reject in record.rejects if reject.field not in targets):
+        yield (name, field, None, None, None, *_problem(record, field))
+
+
+def _name(record: PreviewedRecord) -> str | None:
+    if record.after:
+        return str(record.after["external_id"])
+    return next((reject.external_id for reject in record.rejects if reject.external_id), None)
+
+
+def _before(rule: FieldRule, record: SourceRecord) -> Any:
+    if not isinstance(record, dict):
+        return None
+    if rule.transform is TransformType.CONCATENATE:
+        return [_value(record, field) for field in rule.config["fields"]]
+    return _value(record, rule.source_field)
+
+
+def _value(record: SourceRecord, field: str) -> Any:
+    """As a mapping reads it: a dot leads into nested records."""
+    value: Any = record
+    for part in (field,) if field in record else field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _problem(record: PreviewedRecord, field: str | None) -> tuple[str | None, str | None]:
+    """The code of a field's first fault, and all that is said about it."""
+    found = [reject for reject in record.rejects if reject.field == field]
+    return (found[0].code, " ".join(reject.message for reject in found)) if found else (None, None)
