@@ -1,7 +1,7 @@
 """Prints the lock that uv printed, in a form that every pip takes.
 
-uv writes `celery[redis]==…` where extras are asked for. Up to version 23.2, the pip that Python 3.11 came with, pip takes
-`celery` for another, unpinned requirement then. So that line stands twice, once without its extras.
+uv writes `celery[redis]==…` where extras are asked for. Up to version 23.2, which Python 3.11 and 3.12 came with, pip
+takes `celery` for another requirement then, one without a pin. So that line stands twice, once without its extras.
 """
 
 from __future__ import annotations
