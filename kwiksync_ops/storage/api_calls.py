@@ -1,0 +1,81 @@
+"""The durable log of API calls: at most so many to one system in any 60 seconds, over all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.rate_limit import WINDOW_S
+from kwiksync_ops.storage.hub import Hub, now_s
+from kwiksync_ops.storage.models import API_CALL
+
+CALL_BOUND_S = 150.0
+"""How long a call that never reported its end is taken to be under way."""
+
+_NAP_S = 10.0
+
+
+class HubCallLimiter:
+    """An exact sliding log. A call counts from its start, and for 60 seconds after its *end*.
+
+    What the system sees lies between the two, so no 60 seconds at the system hold more than the limit.
+    `keep_alive` is called before each nap of a long wait.
+    """
+
+    def __init__(
+        self, hub: Hub, system: str, limit: int, clock: Clock, keep_alive: Callable[[], None] = lambda: None
+    ) -> None:
+        self._hub = hub
+        self._system = system
+        self._limit = limit
+        self._clock = clock
+        self._keep_alive = keep_alive
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        call_id = self._wait_for_call()
+        try:
+            yield
+        finally:
+            self._hub.write(lambda connection: _end(connection, call_id))
+
+    def _wait_for_call(self) -> int:
+        while True:
+            call_id, wait_s = self._hub.write(lambda connection: _begin(connection, self._system, self._limit))
+            if call_id is not None:
+                return call_id
+            self._keep_alive()
+            self._clock.sleep(min(max(wait_s, 0.01), _NAP_S))
+
+
+def used(connection: sa.Connection, system: str) -> int:
+    """How many calls to the system count at this moment."""
+    counted = API_CALL.c.at > now_s(connection) - WINDOW_S
+    return connection.execute(
+        sa.select(sa.func.count()).select_from(API_CALL).where(API_CALL.c.system == system, counted)
+    ).scalar_one()
+
+
+def _begin(connection: sa.Connection, system: str, limit: int) -> tuple[int | None, float]:
+    """The call's id, or None and how long to wait before the oldest call falls out of the window."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"api_call:{system}"})
+    now = connection.execute(sa.select(now_s(connection))).scalar_one()
+    now = float(now)
+    connection.execute(API_CALL.delete().where(API_CALL.c.system == system, API_CALL.c.at <= now - WINDOW_S))
+    oldest = connection.execute(
+        sa.select(API_CALL.c.at).where(API_CALL.c.system == system).order_by(API_CALL.c.at.desc()).offset(limit - 1)
+    ).first()
+    if oldest is not None:
+        return None, float(oldest.at) + WINDOW_S - now
+    call_id = connection.execute(
+        API_CALL.insert().values(system=system, at=now + CALL_BOUND_S).returning(API_CALL.c.id)
+    ).scalar_one()
+    return call_id, 0.0
+
+
+def _end(connection: sa.Connection, call_id: int) -> None:
+    connection.execute(API_CALL.update().where(API_CALL.c.id == call_id).values(at=now_s(connection)))

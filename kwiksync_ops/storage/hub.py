@@ -1,0 +1,129 @@
+"""The hub database: its engine, and transactions that are retried when the database says that it may pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from kwiksync_ops.clock import Clock, SystemClock
+from kwiksync_ops.errors import HubError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ATTEMPTS = 6
+_DEADLOCK_OR_SERIALIZATION = {"40001", "40P01"}
+_NOW_S = {
+    "postgresql": "extract(epoch from clock_timestamp())",
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+}
+
+
+class Hub:
+    """KWikSync's own database. `write` is one transaction; `read` sees one consistent state."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock | None = None) -> None:
+        self.engine = engine
+        self._clock = clock or SystemClock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        with _hub_errors(self.engine), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` in one transaction and commit it; again from the start, a few times, where the fault may pass.
+
+        `work` must be safe to run again: a commit whose answer was lost is run a second time.
+
+        Raises:
+            HubError: the database is locked, full or away.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.engine.connect().execution_options(kwiksync_write=True) as connection:
+                    with connection.begin():
+                        return work(connection)
+            except DBAPIError as exc:
+                if attempt == ATTEMPTS or not _may_pass(exc):
+                    raise hub_error(exc, self.engine) from exc
+                log.warning("The hub refused a transaction (%s), attempt %d of %d", _reason(exc), attempt, ATTEMPTS)
+                self._clock.sleep(0.1 * 2**attempt)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_hub(url: str, clock: Clock | None = None) -> Hub:
+    """The hub at a SQLAlchemy URL. Opens no connection yet; makes the folder of a SQLite file."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+        _make_sqlite_durable(engine)
+    else:
+        engine = sa.create_engine(
+            parsed, pool_pre_ping=True, pool_size=3, connect_args={"options": "-c timezone=UTC", "connect_timeout": 10}
+        )
+    return Hub(engine, clock)
+
+
+def now_s(connection: sa.Connection) -> sa.TextClause:
+    """SQL for the database's own clock, in seconds since 1970."""
+    return sa.text(_NOW_S[connection.dialect.name])
+
+
+def hub_error(exc: DBAPIError, engine: sa.Engine) -> HubError:
+    where = engine.url.render_as_string(hide_password=True)
+    return HubError(
+        f"The hub database {where} failed: {_reason(exc)}.",
+        remedy="See that it runs, has room on its disk, and is at this version's schema (kwiksync db upgrade).",
+    )
+
+
+@contextmanager
+def _hub_errors(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as exc:
+        raise hub_error(exc, engine) from exc
+
+
+def _reason(exc: DBAPIError) -> str:
+    return " ".join(str(exc.orig).split())
+
+
+def _may_pass(exc: DBAPIError) -> bool:
+    if exc.connection_invalidated or getattr(exc.orig, "sqlstate", None) in _DEADLOCK_OR_SERIALIZATION:
+        return True
+    if isinstance(exc, InterfaceError):
+        return True
+    return isinstance(exc, OperationalError) and "no such" not in str(exc.orig) and "is full" not in str(exc.orig)
+
+
+def _make_sqlite_durable(engine: sa.Engine) -> None:
+    """WAL with a full sync at each commit; a writing transaction takes the lock at its start, so it can't deadlock."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        is_write = connection.get_execution_options().get("kwiksync_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")

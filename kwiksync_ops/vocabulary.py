@@ -1,0 +1,236 @@
+"""The product's words: its tables, columns, closed sets and limits. One word for one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+TABLE_PREFIX = "x_kwr_kwiksync_"
+RETRY_DELAYS_S = (60, 300, 900)
+CALLS_PER_MINUTE = 60
+BATCH_RECORDS = 1_000
+LEASE_S = 60
+
+
+class Direction(StrEnum):
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Mode(StrEnum):
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    PREVIEW = "preview"
+
+
+class Trigger(StrEnum):
+    SCHEDULE = "schedule"
+    UI = "ui"
+    REST = "rest"
+    CLI = "cli"
+    REPLAY = "replay"
+
+
+class SyncStatus(StrEnum):
+    RUNNING = "running"
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class Severity(StrEnum):
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class Resolution(StrEnum):
+    OPEN = "open"
+    REPLAYED = "replayed"
+    RESOLVED = "resolved"
+
+
+class TransformType(StrEnum):
+    DIRECT = "direct"
+    VALUE_MAP = "value_map"
+    DATE_FORMAT = "date_format"
+    CONCATENATE = "concatenate"
+    LOOKUP = "lookup"
+    SCRIPT = "script"
+
+
+class ColumnType(StrEnum):
+    STRING = "string"
+    TEXT = "text"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    DATE = "date"
+    DATETIME = "datetime"
+    BOOLEAN = "boolean"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a record table. `references` is the short name of the table that a reference points to."""
+
+    name: str
+    type: ColumnType = ColumnType.STRING
+    max_length: int | None = 255
+    references: str | None = None
+    scale: int | None = None
+
+
+@dataclass(frozen=True)
+class RecordTable:
+    """One of the six record tables: its short name and its natural columns (base columns come beside them)."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def sql_name(self) -> str:
+        return TABLE_PREFIX + self.name
+
+    @property
+    def references(self) -> frozenset[str]:
+        return frozenset(column.references for column in self.columns if column.references)
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in (*BASE_COLUMNS, *self.columns) if column.name == name), None)
+
+
+def _text(name: str) -> Column:
+    return Column(name, ColumnType.TEXT, 65_536)
+
+
+def _typed(name: str, column_type: ColumnType) -> Column:
+    return Column(name, column_type, None)
+
+
+def _decimal(name: str, scale: int) -> Column:
+    return Column(name, ColumnType.DECIMAL, None, scale=scale)
+
+
+def _reference(name: str, table: str) -> Column:
+    return Column(name, ColumnType.REFERENCE, 32, table)
+
+
+SYS_ID_LENGTH = 32
+
+BASE_COLUMNS = (
+    Column("sys_id", max_length=SYS_ID_LENGTH),
+    Column("external_id"),
+    Column("source_system", max_length=40),
+    _typed("sys_created_on", ColumnType.DATETIME),
+    Column("sys_created_by", max_length=100),
+    _typed("sys_updated_on", ColumnType.DATETIME),
+    Column("sys_updated_by", max_length=100),
+    _typed("sys_mod_count", ColumnType.INTEGER),
+    _typed("active", ColumnType.BOOLEAN),
+)
+
+MAPPABLE_BASE_COLUMNS = frozenset({"external_id", "active"})
+"""Base columns that a mapping may fill; the hub itself keeps the others."""
+
+_RECORD_TABLES = (
+    RecordTable(
+        "locations",
+        (
+            Column("name"),
+            Column("street"),
+            Column("city"),
+            Column("state"),
+            Column("zip", max_length=40),
+            Column("country"),
+            Column("region"),
+            _decimal("latitude", 6),
+            _decimal("longitude", 6),
+            Column("customer"),
+            Column("status", max_length=40),
+        ),
+    ),
+    RecordTable(
+        "projects",
+        (
+            Column("number", max_length=80),
+            Column("name"),
+            _text("short_description"),
+            Column("state", max_length=40),
+            Column("priority", max_length=40),
+            _typed("start_date", ColumnType.DATE),
+            _typed("end_date", ColumnType.DATE),
+            Column("customer"),
+            _reference("location", "locations"),
+            _decimal("percent_complete", 2),
+            Column("manager"),
+        ),
+    ),
+    RecordTable(
+        "tickets",
+        (
+            Column("number", max_length=80),
+            _text("short_description"),
+            _text("description"),
+            Column("state", max_length=40),
+            Column("priority", max_length=40),
+            Column("category"),
+            Column("assigned_to"),
+            _reference("project", "projects"),
+            _reference("location", "locations"),
+            _typed("opened_at", ColumnType.DATETIME),
+            _typed("due_date", ColumnType.DATETIME),
+            _typed("closed_at", ColumnType.DATETIME),
+        ),
+    ),
+    RecordTable(
+        "kw_corp_ticket_tasks",
+        (
+            Column("number", max_length=80),
+            _reference("ticket", "tickets"),
+            _text("short_description"),
+            Column("state", max_length=40),
+            Column("assigned_to"),
+            _typed("due_date", ColumnType.DATETIME),
+            _typed("completed_at", ColumnType.DATETIME),
+            _text("work_notes"),
+        ),
+    ),
+    RecordTable(
+        "assets",
+        (
+            Column("asset_tag", max_length=80),
+            Column("name"),
+            Column("category"),
+            Column("serial_number"),
+            _typed("quantity", ColumnType.INTEGER),
+            _typed("minimum_quantity", ColumnType.INTEGER),
+            _reference("location", "locations"),
+            Column("status", max_length=40),
+            Column("assigned_to"),
+        ),
+    ),
+    RecordTable(
+        "deliverables",
+        (
+            Column("number", max_length=80),
+            Column("name"),
+            _reference("project", "projects"),
+            Column("type", max_length=80),
+            Column("state", max_length=40),
+            _typed("due_date", ColumnType.DATETIME),
+            _typed("delivered_at", ColumnType.DATETIME),
+            Column("accepted_by"),
+        ),
+    ),
+)
+
+RECORD_TABLES: dict[str, RecordTable] = {table.name: table for table in _RECORD_TABLES}
+"""The record tables by short name, in load order: a table comes after those that it refers to."""
+
+
+def short_name(table: str) -> str:
+    """`x_kwr_kwiksync_tickets` and `tickets` both become `tickets`."""
+    return table.removeprefix(TABLE_PREFIX)
