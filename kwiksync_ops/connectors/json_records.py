@@ -29,7 +29,7 @@ PAYLOAD_CHARS = 65_536
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 _MEMBER = re.compile(r'\s*("(?:[^"\\]|\\.)*+")\s*:', re.DOTALL)
 _CONTAINERS = frozenset({dict, list})
-_UNFIT_ESCAPES = ("\\u0000", "\\ud", "\\uD")
+_UNFIT_ESCAPE = re.compile(r"\\u(?:0000|[dD])")
 _PEEKER = json.JSONDecoder(parse_int=str, parse_float=str)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -108,7 +108,7 @@ class JsonRecords:
         """Cheap signs first: only text that might hold something unfit is looked at value by value."""
         if not all(type(record) is dict for record in records):
             return False
-        is_plain = is_clean and ("\\u" not in text or not any(escape in text for escape in _UNFIT_ESCAPES))
+        is_plain = is_clean and not _UNFIT_ESCAPE.search(text)
         if not is_plain or len(text) > self._limits.max_string:
             return all(_fault_in(record, self._limits) is None for record in records)
         brackets = text.count("{") + text.count("[")

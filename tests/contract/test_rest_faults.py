@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
 from kwiksync_ops.batch import Page
+from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.connectors.address import AddressGuard
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.rest import RestSource
@@ -21,6 +25,7 @@ from kwiksync_ops.connectors.transport import HttpsTransport, Timeouts
 from kwiksync_ops.errors import (
     AuthenticationError,
     ConfigurationError,
+    ConnectionLostError,
     ConnectionTimeoutError,
     CustomerKeyError,
     InsecureTransportError,
@@ -59,7 +64,10 @@ class Reader:
         self._opened: list[RestSource] = []
 
     def source(self, server: HttpsServer, base_url: str = "", **options: Any) -> RestSource:
-        credentials = Credentials(base_url or server.url("/api"), ca_file=self.ca_file)
+        return self.source_at(base_url or server.url("/api"), **options)
+
+    def source_at(self, base_url: str, **options: Any) -> RestSource:
+        credentials = Credentials(base_url, ca_file=self.ca_file)
         self._opened.append(RestSource(credentials, {**BASE, **options}, Unlimited(), self.clock))
         return self._opened[-1]
 
@@ -110,6 +118,15 @@ def test_a_byte_a_second_runs_into_the_total_time(server: HttpsServer, read: Rea
     error = read.failure(server)
     assert isinstance(error, ConnectionTimeoutError)
     assert "not complete within 120 s" in str(error)
+
+
+def test_a_silence_ends_with_the_total_time_when_that_is_shorter(server: HttpsServer, ca_file: str) -> None:
+    server.fail(PATH, silence)
+    options = {**BASE, "timeouts": {"read_s": 3_600, "total_s": 0.2}}
+    source = RestSource(Credentials(server.url("/api"), ca_file=ca_file), options, Unlimited(), SystemClock())
+    with pytest.raises(ConnectionTimeoutError, match=r"not complete within 0\.2 s"):
+        list(source.read(ReadRequest("tickets", key="id")))
+    source.close()
 
 
 def test_a_machine_that_accepts_no_connection_is_a_time_out(
@@ -222,6 +239,18 @@ def test_a_refused_customer_key_is_told_from_refused_credentials(
 def test_refused_credentials_are_an_authentication_error(server: HttpsServer, read: Reader, status: int) -> None:
     server.on(PATH, json_response({"error": "bad token"}, status))
     assert isinstance(read.failure(server), AuthenticationError)
+
+
+@pytest.mark.parametrize("body", [b"<html>Forbidden</html>", b"[" * 100_000, b'"no"', gzip.compress(b"x")[:9]])
+def test_a_refusal_in_any_form_is_an_authentication_error(server: HttpsServer, read: Reader, body: bytes) -> None:
+    encoding = {"Content-Encoding": "gzip"} if body.startswith(b"\x1f") else {}
+    server.on(PATH, Response(403, body, encoding))
+    assert isinstance(read.failure(server), AuthenticationError)
+
+
+def test_a_time_out_of_the_system_is_a_time_out(server: HttpsServer, read: Reader) -> None:
+    server.on(PATH, Response(408))
+    assert isinstance(read.failure(server), ConnectionTimeoutError)
 
 
 def test_an_unknown_source_is_a_configuration_error(server: HttpsServer, read: Reader) -> None:
@@ -406,8 +435,8 @@ def test_since_and_until_are_sent_in_the_systems_own_notation(server: HttpsServe
 
 def test_a_resumed_read_keeps_the_filters_it_began_with(server: HttpsServer, read: Reader) -> None:
     server.on(PATH, lambda request: json_response({"data": RECORDS if request.query["offset"] == "0" else []}))
-    source = read.source(server, since_param="from", pagination={"type": "offset", "page_size": 2})
-    began = ReadRequest("tickets", key="id", since=Position(datetime(2026, 1, 5, tzinfo=UTC)))
+    source = read.source(server, since_param="from", pagination={"type": "offset"})
+    began = ReadRequest("tickets", key="id", page_records=2, since=Position(datetime(2026, 1, 5, tzinfo=UTC)))
     token = next(source.read(began)).resume
     list(source.read(ReadRequest("tickets", key="id", resume=token, page_records=9)))
     assert server.requests[1].query == {"from": "2026-01-05T00:00:00Z", "limit": "2", "offset": "2"}
@@ -447,6 +476,21 @@ def test_an_expired_certificate_is_named_with_its_date(https_server: StartServer
     error = read.failure(expired)
     assert error.code == "ERR_011"
     assert "expired on 2025-03-01 12:00 UTC" in str(error)
+
+
+def test_a_certificate_that_is_not_valid_yet_is_named(https_server: StartServer, read: Reader) -> None:
+    error = read.failure(https_server(not_after=datetime.now(UTC) + timedelta(days=60)))
+    assert error.code == "ERR_011"
+    assert "is not valid (certificate is not yet valid)" in str(error)
+
+
+def test_a_handshake_that_is_cut_off_is_a_broken_connection(read: Reader) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        hang_up = threading.Thread(target=lambda: [listener.accept()[0].close() for _ in range(3)])
+        hang_up.start()
+        with pytest.raises(ConnectionLostError):
+            list(read.source_at(f"https://127.0.0.1:{listener.getsockname()[1]}").read(ReadRequest("x", key="id")))
+        hang_up.join()
 
 
 def test_an_unknown_authority_points_to_ca_file(https_server: StartServer, read: Reader) -> None:
@@ -551,6 +595,21 @@ def test_a_next_link_that_repeats_the_credentials_is_not_followed(server: HttpsS
     assert canary not in str(caught.value)
 
 
+def test_the_environment_changes_neither_the_way_nor_the_credentials(
+    server: HttpsServer, ca_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    server.on(PATH, GOOD)
+    source = RestSource(Credentials(server.url("/api"), token="t0k", ca_file=ca_file), BASE, Unlimited(), ManualClock())
+    (page,) = source.read(ReadRequest("tickets", key="id"))
+    source.close()
+    assert page.records == RECORDS
+    assert server.requests[0].headers["Authorization"] == "Bearer t0k"
+
+
 def test_pages_share_one_connection(server: HttpsServer, read: Reader) -> None:
     server.on(PATH, in_turn(GOOD, json_response({"data": []})))
     assert len(read(server, pagination={"type": "page_number"})) == 2
@@ -564,7 +623,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(https_server: Star
 
     def resolve(host: str, port: int) -> list[str]:
         looked_up.append(host)
-        return ["127.0.0.1"] if len(looked_up) == 1 else ["169.254.169.254"]
+        return ["127.0.0.1", "127.0.0.2"] if len(looked_up) == 1 else ["169.254.169.254"]
 
     guard = AddressGuard(names=frozenset({"erp.example"}), resolve=resolve)
     transport = HttpsTransport(guard, ManualClock(), ca_file=ca_file)

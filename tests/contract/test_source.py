@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -198,18 +200,32 @@ def test_a_page_that_comes_again_for_ever_is_a_loop(bench: Bench) -> None:
         bench.read()
 
 
-def test_no_secret_shows_in_pages_errors_or_representations(bench: Bench) -> None:
+def test_no_secret_shows_in_pages_errors_tracebacks_or_logs(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     bench.serve(10)
-    source = bench.source()
-    shown = [repr(source), repr(bench.read())]
+    shown = [repr(bench.source()), repr(bench.read())]
     for answer in (
         json_response({"error": f"bad token {CANARY} and key {CANARY}-key"}, 401),
-        Response(200, f"<html>{CANARY}</html>".encode(), {"Content-Type": "text/html"}),
-        json_response({"data": {"token": CANARY}, "echo": CANARY}),
         json_response({"error": CANARY}, 500),
+        json_response({"error": CANARY}, 404),
+        Response(200, f"<html>{CANARY}</html>".encode(), {"Content-Type": "text/html"}),
+        Response(302, CANARY.encode(), {"Location": f"https://evil.example/?t={CANARY}"}),
+        Response(429, CANARY.encode(), {"Retry-After": "9999"}),
+        Response(503, CANARY.encode()),
+        json_response({"data": {"token": CANARY}, "echo": CANARY}),
+        lambda request: reset_after(CANARY.encode()),
     ):
         bench.server.on(PATH, answer)
         with pytest.raises(KwikSyncError, match=r"^ERR_\d{3}: ") as caught:
             bench.read()
-        shown += [str(caught.value), repr(caught.value), repr(caught.value.facts)]
-    assert not [text for text in shown if CANARY in text]
+        shown += [*traceback.format_exception(caught.value), repr(caught.value), repr(caught.value.facts)]
+    assert not [text for text in (*shown, caplog.text) if CANARY in text]
+    assert "sent again" in caplog.text
+
+
+def test_no_secret_shows_in_the_payload_of_a_reject(bench: Bench) -> None:
+    api = bench.serve(3)
+    api.records[1] = {**api.records[1], "name": float("nan"), "echo": CANARY, "password": "hunter2"}
+    (reject,) = (reject for page in bench.read() for reject in page.rejects)
+    assert CANARY not in reject.payload
+    assert "hunter2" not in reject.payload
