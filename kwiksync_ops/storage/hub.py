@@ -29,9 +29,10 @@ _NOW_S = {
 class Hub:
     """KWikSync's own database. `write` is one transaction; `read` sees one consistent state."""
 
-    def __init__(self, engine: sa.Engine, clock: Clock | None = None) -> None:
+    def __init__(self, engine: sa.Engine, audit_keys: tuple[str, ...], clock: Clock) -> None:
         self.engine = engine
-        self._clock = clock or SystemClock()
+        self.audit_keys = audit_keys
+        self._clock = clock
 
     @property
     def is_sqlite(self) -> bool:
@@ -52,7 +53,7 @@ class Hub:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self.engine.connect().execution_options(kwiksync_write=True) as connection:
+                with self._connect_to_write() as connection:
                     with connection.begin():
                         return work(connection)
             except DBAPIError as exc:
@@ -62,12 +63,18 @@ class Hub:
                 self._clock.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable")  # pragma: no cover
 
+    def _connect_to_write(self) -> sa.Connection:
+        return self.engine.connect().execution_options(kwiksync_write=True, kwiksync_audit_keys=self.audit_keys)
+
     def close(self) -> None:
         self.engine.dispose()
 
 
-def open_hub(url: str, clock: Clock | None = None) -> Hub:
-    """The hub at a SQLAlchemy URL. Opens no connection yet; makes the folder of a SQLite file."""
+def open_hub(url: str, audit_keys: tuple[str, ...] = (), clock: Clock | None = None) -> Hub:
+    """The hub at a SQLAlchemy URL. Opens no connection yet; makes the folder of a SQLite file.
+
+    `audit_keys` sign the audit chain: the first signs, each can verify.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
@@ -78,7 +85,7 @@ def open_hub(url: str, clock: Clock | None = None) -> Hub:
         engine = sa.create_engine(
             parsed, pool_pre_ping=True, pool_size=3, connect_args={"options": "-c timezone=UTC", "connect_timeout": 10}
         )
-    return Hub(engine, clock)
+    return Hub(engine, audit_keys, clock or SystemClock())
 
 
 def now_s(connection: sa.Connection) -> sa.TextClause:

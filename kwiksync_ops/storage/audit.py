@@ -1,0 +1,92 @@
+"""The audit trail: append-only, each row bound to the one before it by a keyed hash, in the change's own transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kwiksync_ops.storage.models import AUDIT
+
+_FIRST = "0" * 64
+_UNSIGNED = ""
+_LOCK = 2_026_001
+_SIGNED = ("number", "at", "who", "action", "object", "run_id", "details", "key_id", "previous")
+
+
+@dataclass(frozen=True)
+class AuditFault:
+    """The first row of the trail that is not as it was written."""
+
+    number: int
+    problem: str
+
+
+def append(
+    connection: sa.Connection,
+    action: str,
+    subject: str,
+    *,
+    who: str,
+    now: datetime,
+    details: Mapping[str, Any],
+    run_id: str | None = None,
+) -> None:
+    """One audit row. `action` is `<noun>.<verb>`, `subject` what was changed, `details` JSON with old and new values."""
+    _lock(connection)
+    last = connection.execute(sa.select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)).first()
+    keys = connection.get_execution_options().get("kwiksync_audit_keys") or (_UNSIGNED,)
+    row = {
+        "number": last.number + 1 if last else 1,
+        "at": now.isoformat(),
+        "who": who,
+        "action": action,
+        "object": subject,
+        "run_id": run_id,
+        "details": json.dumps(details, sort_keys=True, default=str),
+        "key_id": key_id(keys[0]),
+        "previous": last.hash if last else _FIRST,
+    }
+    connection.execute(AUDIT.insert(), {**row, "hash": _sign(keys[0], row)})
+
+
+def verify(connection: sa.Connection, keys: tuple[str, ...]) -> AuditFault | None:
+    """The first row that was edited, deleted or moved, or None. A tail that was cut off needs an anchor to be seen."""
+    by_id = {key_id(key): key for key in (keys or (_UNSIGNED,))}
+    previous, expected = _FIRST, 1
+    for row in _rows(connection):
+        if row["number"] != expected:
+            return AuditFault(expected, f"row {expected} is missing")
+        key = by_id.get(row["key_id"])
+        if key is None:
+            return AuditFault(expected, f"row {expected} was signed by key {row['key_id']}, which is not configured")
+        if row["previous"] != previous or not hmac.compare_digest(row["hash"], _sign(key, row)):
+            return AuditFault(expected, f"row {expected} was changed")
+        previous, expected = row["hash"], expected + 1
+    return None
+
+
+def key_id(key: str) -> str:
+    """A name for a key that does not tell it."""
+    return hashlib.sha256(b"kwiksync-key-id:" + key.encode()).hexdigest()[:16]
+
+
+def _rows(connection: sa.Connection) -> Iterator[Mapping[str, Any]]:
+    yield from connection.execution_options(yield_per=1_000).execute(AUDIT.select().order_by(AUDIT.c.number)).mappings()
+
+
+def _sign(key: str, row: Mapping[str, Any]) -> str:
+    text = json.dumps([row[name] for name in _SIGNED])
+    return hmac.new(b"kwiksync-audit:" + key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _lock(connection: sa.Connection) -> None:
+    """One writer at a time; in SQLite the transaction has that already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))

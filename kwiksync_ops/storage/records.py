@@ -1,0 +1,296 @@
+"""The records of the hub: looked up by a mapping, and merged batch by batch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kwiksync_ops.batch import MappedBatch
+from kwiksync_ops.errors import HubError
+from kwiksync_ops.storage.bulk import among, insert_rows
+from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
+from kwiksync_ops.vocabulary import short_name
+
+_BASE = (
+    "sys_id",
+    "source_system",
+    "sys_created_on",
+    "sys_created_by",
+    "sys_updated_on",
+    "sys_updated_by",
+    "sys_mod_count",
+)
+_LINK = ("system", "table_name", "external_id", "sys_id", "version", "hash_in")
+_HISTORY = ("table_name", "sys_id", "action", "changes", "run_id", "sys_created_on", "sys_created_by")
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who changes records: a run of a system's sync, on behalf of somebody, at a moment."""
+
+    system: str
+    run_id: str
+    who: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a batch did to the hub. `digest` covers keys, versions and contents of its rows, in their order."""
+
+    created: int
+    updated: int
+    unchanged: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Link:
+    sys_id: str
+    version: str | None
+    hash_in: bytes | None
+
+
+@dataclass
+class _Changes:
+    created: list[tuple[Any, ...]] = field(default_factory=list)
+    updated: list[dict[str, Any]] = field(default_factory=list)
+    links: list[tuple[Any, ...]] = field(default_factory=list)
+    relinked: list[dict[str, Any]] = field(default_factory=list)
+    history: list[tuple[Any, ...]] = field(default_factory=list)
+    unchanged: int = 0
+
+
+class HubLookups:
+    """What a mapping asks of the hub. `external_id` is looked up among the records that the system knows."""
+
+    def __init__(self, hub: Hub, system: str) -> None:
+        self._hub = hub
+        self._system = system
+
+    def find(self, table: str, match_field: str, return_field: str, values: Collection[str]) -> Mapping[str, str]:
+        with self._hub.read() as connection:
+            if match_field == "external_id":
+                found = _find_linked(connection, self._system, short_name(table), return_field, values)
+            else:
+                records = RECORDS[short_name(table)]
+                match, result = records.c[match_field], records.c[return_field]
+                found = sa.select(match, result).where(among(connection, match, values), result.is_not(None))
+            return {row[0]: row[1] for row in connection.execute(found)}
+
+
+def known_versions(
+    connection: sa.Connection, system: str, table: str, external_ids: Collection[str]
+) -> dict[str, str | None]:
+    """The source version that the hub last took of each of these records, by external id."""
+    links = _read_links(connection, system, table, external_ids)
+    return {external_id: link.version for external_id, link in links.items()}
+
+
+def merge(connection: sa.Connection, batch: MappedBatch, author: Author) -> Merged:
+    """Create and update the records of a batch, with their links and history, in the caller's transaction.
+
+    A row that did not change is not written. A version older than the one that the hub has changes nothing.
+
+    Raises:
+        HubError: a record was changed by somebody else between our read and our write.
+    """
+    links = _read_links(connection, author.system, batch.table, [row[0] for row in batch.rows])
+    links |= _adopt(connection, batch, author.system, links)
+    existing = _read_existing(connection, batch, [link.sys_id for link in links.values()])
+    hashes = [hashlib.blake2b(msgspec.msgpack.encode(row), digest_size=16).digest() for row in batch.rows]
+    changes = _compare(batch, links, existing, hashes, author)
+    _write(connection, batch, changes, author)
+    return Merged(len(changes.created), len(changes.updated), changes.unchanged, _digest(batch, hashes))
+
+
+def _find_linked(
+    connection: sa.Connection, system: str, table: str, return_field: str, values: Collection[str]
+) -> sa.Select[Any]:
+    key = RECORD_LINK.c.external_id
+    mine = (RECORD_LINK.c.system == system, RECORD_LINK.c.table_name == table, among(connection, key, values))
+    if return_field == "sys_id":
+        return sa.select(key, RECORD_LINK.c.sys_id).where(*mine)
+    records = RECORDS[table]
+    result = records.c[return_field]
+    joined = records.c.sys_id == RECORD_LINK.c.sys_id
+    return sa.select(key, result).join_from(RECORD_LINK, records, joined).where(*mine, result.is_not(None))
+
+
+def _read_links(
+    connection: sa.Connection, system: str, table: str, external_ids: Collection[str]
+) -> dict[str, _Link]:
+    rows = connection.execute(
+        sa.select(
+            RECORD_LINK.c.external_id, RECORD_LINK.c.sys_id, RECORD_LINK.c.version, RECORD_LINK.c.hash_in
+        ).where(
+            RECORD_LINK.c.system == system,
+            RECORD_LINK.c.table_name == table,
+            among(connection, RECORD_LINK.c.external_id, external_ids),
+        )
+    )
+    return {row[0]: _Link(row[1], row[2], row[3]) for row in rows}
+
+
+def _adopt(
+    connection: sa.Connection, batch: MappedBatch, system: str, links: Mapping[str, _Link]
+) -> dict[str, _Link]:
+    """Records that stand in the hub under this system's key, but have no link yet."""
+    records = RECORDS[batch.table]
+    unlinked = [row[0] for row in batch.rows if row[0] not in links]
+    if not unlinked:
+        return {}
+    rows = connection.execute(
+        sa.select(records.c.external_id, records.c.sys_id).where(
+            records.c.source_system == system, among(connection, records.c.external_id, unlinked)
+        )
+    )
+    return {row[0]: _Link(row[1], None, None) for row in rows}
+
+
+def _read_existing(
+    connection: sa.Connection, batch: MappedBatch, sys_ids: Collection[str]
+) -> dict[str, tuple[int, tuple[Any, ...]]]:
+    """By sys_id: the modification count and the values in the order of the batch's columns, without external_id."""
+    if not sys_ids:
+        return {}
+    records = RECORDS[batch.table]
+    wanted = [records.c[name] for name in batch.columns[1:]]
+    rows = connection.execute(
+        sa.select(records.c.sys_id, records.c.sys_mod_count, *wanted).where(
+            among(connection, records.c.sys_id, sys_ids)
+        )
+    )
+    return {row[0]: (row[1], tuple(row[2:])) for row in rows}
+
+
+def _compare(
+    batch: MappedBatch,
+    links: Mapping[str, _Link],
+    existing: Mapping[str, tuple[int, tuple[Any, ...]]],
+    hashes: Sequence[bytes],
+    author: Author,
+) -> _Changes:
+    changes = _Changes()
+    new_ids = iter(_new_sys_ids(len(batch.rows) - len(links)))
+    has_active = "active" in batch.columns
+    for row, version, hash_in in zip(batch.rows, batch.versions, hashes, strict=True):
+        link = links.get(row[0])
+        if link is None:
+            sys_id = next(new_ids)
+            created = (sys_id, author.system, author.now, author.who, author.now, author.who, 0, *row)
+            changes.created.append(created if has_active else (*created, True))
+            changes.links.append((author.system, batch.table, row[0], sys_id, version, hash_in))
+            changes.history.append((batch.table, sys_id, "create", None, author.run_id, author.now, author.who))
+        elif link.version and version and version < link.version:
+            changes.unchanged += 1
+        else:
+            _compare_known(batch, row, link, existing.get(link.sys_id), changes, author)
+            if (version, hash_in) != (link.version, link.hash_in):
+                changes.relinked.append({"of": row[0], "to": link.sys_id, "at": version, "hashed": hash_in})
+    return changes
+
+
+def _compare_known(
+    batch: MappedBatch,
+    row: tuple[Any, ...],
+    link: _Link,
+    known: tuple[int, tuple[Any, ...]] | None,
+    changes: _Changes,
+    author: Author,
+) -> None:
+    if known is None:
+        raise HubError(
+            f"The hub links {row[0]} of {author.system} to {batch.table} {link.sys_id}, which does not exist.",
+            remedy="Restore the record, or delete its row in record_link; then sync the table again.",
+        )
+    mod_count, old = known
+    if old == row[1:]:
+        changes.unchanged += 1
+        return
+    values = dict(zip(batch.columns[1:], row[1:], strict=True))
+    fields = {
+        name: (before, after)
+        for (name, after), before in zip(values.items(), old, strict=True)
+        if before != after
+    }
+    changes.updated.append({**values, "of": link.sys_id, "seen": mod_count})
+    entry = (batch.table, link.sys_id, "update", msgspec.json.encode(fields).decode())
+    changes.history.append((*entry, author.run_id, author.now, author.who))
+
+
+def _write(connection: sa.Connection, batch: MappedBatch, changes: _Changes, author: Author) -> None:
+    records = RECORDS[batch.table]
+    columns = (*_BASE, *batch.columns) if "active" in batch.columns else (*_BASE, *batch.columns, "active")
+    insert_rows(connection, records, columns, changes.created)
+    _update(connection, records, batch, changes.updated, author)
+    insert_rows(connection, RECORD_LINK, _LINK, changes.links)
+    if changes.relinked:
+        _relink(connection, batch.table, changes.relinked, author)
+    insert_rows(connection, RECORD_HISTORY, _HISTORY, changes.history)
+
+
+def _update(
+    connection: sa.Connection, records: sa.Table, batch: MappedBatch, rows: list[dict[str, Any]], author: Author
+) -> None:
+    if not rows:
+        return
+    values = {name: sa.bindparam(name, type_=records.c[name].type) for name in batch.columns[1:]}
+    statement = (
+        records.update()
+        .where(records.c.sys_id == sa.bindparam("of"), records.c.sys_mod_count == sa.bindparam("seen"))
+        .values(
+            **values,
+            sys_updated_on=author.now,
+            sys_updated_by=author.who,
+            sys_mod_count=records.c.sys_mod_count + 1,
+        )
+    )
+    if connection.execute(statement, rows).rowcount != len(rows):
+        raise HubError(
+            f"A record of {batch.table} was changed by somebody else while a batch of {len(batch.rows)} was merged.",
+            remedy="Nothing of the batch was written; it is tried again.",
+        )
+
+
+def _relink(connection: sa.Connection, table: str, rows: list[dict[str, Any]], author: Author) -> None:
+    """Note the newest version; make the link of an adopted record."""
+    mine = (RECORD_LINK.c.system == author.system, RECORD_LINK.c.table_name == table)
+    linked = _read_links(connection, author.system, table, [row["of"] for row in rows])
+    known = [row for row in rows if row["of"] in linked]
+    if known:
+        connection.execute(
+            RECORD_LINK.update()
+            .where(*mine, RECORD_LINK.c.external_id == sa.bindparam("of"))
+            .values(version=sa.bindparam("at"), hash_in=sa.bindparam("hashed")),
+            [{name: row[name] for name in ("of", "at", "hashed")} for row in known],
+        )
+    adopted = [row for row in rows if row["of"] not in linked]
+    insert_rows(
+        connection,
+        RECORD_LINK,
+        _LINK,
+        [(author.system, table, row["of"], row["to"], row["at"], row["hashed"]) for row in adopted],
+    )
+
+
+def _new_sys_ids(count: int) -> list[str]:
+    """32 hex digits that grow with time: an index over them is written at its end, whatever the table's size."""
+    start = f"{time.time_ns() // 1_000_000:012x}"
+    noise = os.urandom(8 * count).hex()
+    return [f"{start}{number:04x}{noise[16 * number : 16 * number + 16]}" for number in range(count)]
+
+
+def _digest(batch: MappedBatch, hashes: Sequence[bytes]) -> str:
+    digest = hashlib.sha256(b"".join(hashes))
+    digest.update("\n".join(version or "" for version in batch.versions).encode())
+    return digest.hexdigest()
