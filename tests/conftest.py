@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from kwiksync_ops.storage import schema
+from kwiksync_ops.storage.hub import Hub, open_hub
 from tests.support.https_server import HttpsServer
+from tests.support.postgresql import empty_database, running_postgresql
 
 LOCAL_NAMES = ("127.0.0.1", "localhost")
 
@@ -60,3 +63,29 @@ def _server_context(authority: trustme.CA, names: tuple[str, ...], not_after: da
     not_before = not_after - timedelta(days=30) if not_after else None
     authority.issue_cert(*names, not_before=not_before, not_after=not_after).configure_cert(context)
     return context
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL server, started for this test session."""
+    with running_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def hub_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of each kind, made for this test."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'hub.db'}"
+        return
+    with empty_database(request.getfixturevalue("postgresql")) as url:
+        yield url
+
+
+@pytest.fixture
+def hub(hub_url: str) -> Iterator[Hub]:
+    """A hub at the current schema, on each kind of database."""
+    opened = open_hub(hub_url, audit_keys=("test-audit-key",))
+    schema.upgrade(opened)
+    yield opened
+    opened.close()

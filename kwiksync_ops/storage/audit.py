@@ -1,4 +1,4 @@
-"""The audit trail: append-only, each row bound to the one before it by a keyed hash, in the change's own transaction."""
+"""The audit trail: append-only, each row bound to the one before it by a keyed hash, in its change's transaction."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def append(
     details: Mapping[str, Any],
     run_id: str | None = None,
 ) -> None:
-    """One audit row. `action` is `<noun>.<verb>`, `subject` what was changed, `details` JSON with old and new values."""
+    """One audit row: `action` is `<noun>.<verb>`, `subject` what was changed, `details` its old and new values."""
     _lock(connection)
     last = connection.execute(sa.select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)).first()
     keys = connection.get_execution_options().get("kwiksync_audit_keys") or (_UNSIGNED,)
@@ -77,11 +77,12 @@ def key_id(key: str) -> str:
     return hashlib.sha256(b"kwiksync-key-id:" + key.encode()).hexdigest()[:16]
 
 
-def _rows(connection: sa.Connection) -> Iterator[Mapping[str, Any]]:
-    yield from connection.execution_options(yield_per=1_000).execute(AUDIT.select().order_by(AUDIT.c.number)).mappings()
+def _rows(connection: sa.Connection) -> Iterator[sa.RowMapping]:
+    with connection.execute(AUDIT.select().order_by(AUDIT.c.number), execution_options={"yield_per": 1_000}) as result:
+        yield from result.mappings()
 
 
-def _sign(key: str, row: Mapping[str, Any]) -> str:
+def _sign(key: str, row: Mapping[str, Any] | sa.RowMapping) -> str:
     text = json.dumps([row[name] for name in _SIGNED])
     return hmac.new(b"kwiksync-audit:" + key.encode(), text.encode(), hashlib.sha256).hexdigest()
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 ATTEMPTS = 6
 _DEADLOCK_OR_SERIALIZATION = {"40001", "40P01"}
 _NOW_S = {
-    "postgresql": "extract(epoch from clock_timestamp())",
+    "postgresql": "cast(extract(epoch from clock_timestamp()) as double precision)",
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
 }
 
@@ -53,9 +53,8 @@ class Hub:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._connect_to_write() as connection:
-                    with connection.begin():
-                        return work(connection)
+                with self._connect_to_write() as connection, connection.begin():
+                    return work(connection)
             except DBAPIError as exc:
                 if attempt == ATTEMPTS or not _may_pass(exc):
                     raise hub_error(exc, self.engine) from exc
@@ -88,9 +87,9 @@ def open_hub(url: str, audit_keys: tuple[str, ...] = (), clock: Clock | None = N
     return Hub(engine, audit_keys, clock or SystemClock())
 
 
-def now_s(connection: sa.Connection) -> sa.TextClause:
+def now_s(connection: sa.Connection) -> sa.ColumnElement[float]:
     """SQL for the database's own clock, in seconds since 1970."""
-    return sa.text(_NOW_S[connection.dialect.name])
+    return sa.literal_column(_NOW_S[connection.dialect.name], sa.Double())
 
 
 def hub_error(exc: DBAPIError, engine: sa.Engine) -> HubError:

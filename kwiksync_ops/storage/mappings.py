@@ -30,10 +30,13 @@ class MappingKey:
     direction: str
     table: str
 
+    def __str__(self) -> str:
+        return f"{self.system}.{self.direction}.{self.table}"
+
     @property
     def setting(self) -> str:
         """The app setting that holds the active version."""
-        return f"{_PREFIX}{self.system}.{self.direction}.{self.table}.version"
+        return f"{_PREFIX}{self}.version"
 
 
 @dataclass(frozen=True)

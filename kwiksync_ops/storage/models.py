@@ -217,6 +217,7 @@ ERROR_LOG = _table(
     _text("resolved_by", 100),
     sa.Index(None, "occurred"),
     sa.Index(None, "run_id"),
+    sa.Index(None, "system", "table_name", "external_id"),
 )
 
 RECORD_LINK = _table(

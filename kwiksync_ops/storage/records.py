@@ -126,13 +126,9 @@ def _find_linked(
     return sa.select(key, result).join_from(RECORD_LINK, records, joined).where(*mine, result.is_not(None))
 
 
-def _read_links(
-    connection: sa.Connection, system: str, table: str, external_ids: Collection[str]
-) -> dict[str, _Link]:
+def _read_links(connection: sa.Connection, system: str, table: str, external_ids: Collection[str]) -> dict[str, _Link]:
     rows = connection.execute(
-        sa.select(
-            RECORD_LINK.c.external_id, RECORD_LINK.c.sys_id, RECORD_LINK.c.version, RECORD_LINK.c.hash_in
-        ).where(
+        sa.select(RECORD_LINK.c.external_id, RECORD_LINK.c.sys_id, RECORD_LINK.c.version, RECORD_LINK.c.hash_in).where(
             RECORD_LINK.c.system == system,
             RECORD_LINK.c.table_name == table,
             among(connection, RECORD_LINK.c.external_id, external_ids),
@@ -141,9 +137,7 @@ def _read_links(
     return {row[0]: _Link(row[1], row[2], row[3]) for row in rows}
 
 
-def _adopt(
-    connection: sa.Connection, batch: MappedBatch, system: str, links: Mapping[str, _Link]
-) -> dict[str, _Link]:
+def _adopt(connection: sa.Connection, batch: MappedBatch, system: str, links: Mapping[str, _Link]) -> dict[str, _Link]:
     """Records that stand in the hub under this system's key, but have no link yet."""
     records = RECORDS[batch.table]
     unlinked = [row[0] for row in batch.rows if row[0] not in links]
@@ -219,9 +213,7 @@ def _compare_known(
         return
     values = dict(zip(batch.columns[1:], row[1:], strict=True))
     fields = {
-        name: (before, after)
-        for (name, after), before in zip(values.items(), old, strict=True)
-        if before != after
+        name: (before, after) for (name, after), before in zip(values.items(), old, strict=True) if before != after
     }
     changes.updated.append({**values, "of": link.sys_id, "seen": mod_count})
     entry = (batch.table, link.sys_id, "update", msgspec.json.encode(fields).decode())

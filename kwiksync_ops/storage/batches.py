@@ -1,0 +1,142 @@
+"""A batch is one transaction: lease, rows, links, history, error rows, checkpoint, counters, audit, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from kwiksync_ops.batch import MappedBatch
+from kwiksync_ops.storage import audit, checkpoints, error_log, lease, records, sync_log
+from kwiksync_ops.storage.checkpoints import Watermark
+from kwiksync_ops.storage.error_log import ErrorEntry
+from kwiksync_ops.storage.models import BATCH
+from kwiksync_ops.storage.records import Author, Merged
+from kwiksync_ops.storage.sync_log import TableRun
+
+KNOWN = 0
+"""The number of the batch that counts what a read saw again and the hub had already."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A numbered batch of a table's run; numbers start at 1 and tell a batch that was committed before.
+
+    `watermark` is how far the table is read when this batch is in; None leaves it where it is.
+    """
+
+    number: int
+    mapped: MappedBatch
+    errors: Sequence[ErrorEntry]
+    watermark: Watermark | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    processed: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failed: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.processed + other.processed,
+            self.created + other.created,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+            self.failed + other.failed,
+        )
+
+
+def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author, token: int) -> Counts:
+    """Commit a batch with the caller's transaction. One that was committed before is left alone, and its counts told.
+
+    Raises:
+        LeaseError: another process holds the lease.
+        HubError: the hub refused.
+    """
+    lease.renew(connection, token)
+    done = committed_counts(connection, run, batch.number)
+    if done is not None:
+        return done
+    merged = records.merge(connection, batch.mapped, author)
+    error_log.close_healed(connection, run, [row[0] for row in batch.mapped.rows], now=author.now)
+    error_log.append(connection, run, batch.errors, now=author.now, batch=batch.number)
+    checkpoints.advance(
+        connection, run.system, run.direction, run.table, batch.watermark, run_id=run.run_id, now=author.now
+    )
+    counts = _counts(batch.mapped, merged)
+    _note(connection, run, batch.number, counts, merged.digest, author, token)
+    if batch.watermark:
+        reached = checkpoints.read_watermark(connection, run.system, run.direction, run.table)
+        sync_log.set_watermark(connection, run, str(reached))
+    return counts
+
+
+def note_known(connection: sa.Connection, run: TableRun, known: int, author: Author, token: int) -> None:
+    """Count, once a run, the records that were read again and dropped, since the hub had them in this version."""
+    lease.renew(connection, token)
+    if known and committed_counts(connection, run, KNOWN) is None:
+        counts = Counts(processed=known, unchanged=known)
+        _note(connection, run, KNOWN, counts, "", author, token)
+
+
+def committed_counts(connection: sa.Connection, run: TableRun, number: int) -> Counts | None:
+    row = connection.execute(
+        sa.select(BATCH.c.processed, BATCH.c.created, BATCH.c.updated, BATCH.c.unchanged, BATCH.c.failed).where(
+            *_of(run), BATCH.c.number == number
+        )
+    ).first()
+    return Counts(*row) if row else None
+
+
+def last_committed(connection: sa.Connection, run: TableRun) -> int:
+    """The number of the last batch that is in; 0 before the first."""
+    return connection.execute(sa.select(sa.func.max(BATCH.c.number)).where(*_of(run))).scalar_one() or 0
+
+
+def total(connection: sa.Connection, run: TableRun) -> Counts:
+    """The counts of all batches of a table's run."""
+    sums = [sa.func.coalesce(sa.func.sum(BATCH.c[name]), 0) for name in Counts.__dataclass_fields__]
+    row = connection.execute(sa.select(*sums).where(*_of(run))).one()
+    return Counts(*map(int, row))
+
+
+def _of(run: TableRun) -> tuple[sa.ColumnElement[bool], ...]:
+    return (BATCH.c.run_id == run.run_id, BATCH.c.direction == run.direction, BATCH.c.table_name == run.table)
+
+
+def _counts(mapped: MappedBatch, merged: Merged) -> Counts:
+    unchanged = merged.unchanged + mapped.superseded
+    return Counts(mapped.read, merged.created, merged.updated, unchanged, mapped.rejected)
+
+
+def _note(
+    connection: sa.Connection, run: TableRun, number: int, counts: Counts, digest: str, author: Author, token: int
+) -> None:
+    figures = vars(counts)
+    connection.execute(
+        BATCH.insert().values(
+            run_id=run.run_id,
+            direction=run.direction,
+            table_name=run.table,
+            number=number,
+            fencing_token=token,
+            digest=digest,
+            committed=author.now,
+            **figures,
+        )
+    )
+    sync_log.count(connection, run, **figures)
+    if counts.created or counts.updated:
+        audit.append(
+            connection,
+            "batch.load",
+            f"{run.table} from {run.system}",
+            who=author.who,
+            now=author.now,
+            run_id=run.run_id,
+            details={"batch": number, **figures, "digest": digest},
+        )

@@ -1,0 +1,150 @@
+"""The Error Log: what could not be taken, with its payload, until somebody replays or resolves it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kwiksync_ops.storage.bulk import among, insert_rows
+from kwiksync_ops.storage.models import ERROR_LOG
+from kwiksync_ops.storage.sync_log import TableRun
+from kwiksync_ops.vocabulary import Resolution, Severity
+
+_COLUMNS = (
+    "sys_id",
+    "occurred",
+    "code",
+    "message",
+    "remedy",
+    "severity",
+    "system",
+    "table_name",
+    "field",
+    "external_id",
+    "payload",
+    "faults",
+    "stack_trace",
+    "run_id",
+    "batch",
+    "attempt",
+    "resolution",
+)
+
+
+@dataclass(frozen=True)
+class ErrorEntry:
+    """One error row. `payload` is the record as JSON text with its secrets removed; `faults` lists all its faults."""
+
+    code: str
+    message: str
+    severity: Severity = Severity.ERROR
+    remedy: str | None = None
+    field: str | None = None
+    external_id: str | None = None
+    payload: str | None = None
+    faults: Sequence[Mapping[str, Any]] = ()
+    stack_trace: str | None = None
+
+
+def append(
+    connection: sa.Connection,
+    run: TableRun,
+    entries: Collection[ErrorEntry],
+    *,
+    now: datetime,
+    batch: int | None = None,
+    attempt: int = 1,
+) -> None:
+    """Write error rows, in the transaction of the batch that they belong to."""
+    rows = [
+        (
+            uuid.uuid4().hex,
+            now,
+            entry.code,
+            entry.message,
+            entry.remedy,
+            str(entry.severity),
+            run.system,
+            run.table,
+            entry.field,
+            entry.external_id,
+            entry.payload,
+            json.dumps(entry.faults) if entry.faults else None,
+            entry.stack_trace,
+            run.run_id,
+            batch,
+            attempt,
+            str(Resolution.OPEN),
+        )
+        for entry in entries
+    ]
+    insert_rows(connection, ERROR_LOG, _COLUMNS, rows)
+
+
+def search(
+    connection: sa.Connection,
+    *,
+    system: str | None = None,
+    table: str | None = None,
+    code: str | None = None,
+    run_id: str | None = None,
+    resolution: str | None = None,
+    limit: int = 100,
+) -> Sequence[sa.RowMapping]:
+    """Error rows, newest first."""
+    wanted = {"system": system, "table_name": table, "code": code, "run_id": run_id, "resolution": resolution}
+    conditions = [ERROR_LOG.c[name] == value for name, value in wanted.items() if value is not None]
+    query = ERROR_LOG.select().where(*conditions).order_by(ERROR_LOG.c.occurred.desc(), ERROR_LOG.c.sys_id).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
+def read(connection: sa.Connection, sys_id: str) -> sa.RowMapping | None:
+    """One row, by its sys_id or the beginning of it, if that names one row only."""
+    found = connection.execute(
+        ERROR_LOG.select().where(ERROR_LOG.c.sys_id.startswith(sys_id, autoescape=True)).limit(2)
+    )
+    rows = found.mappings().all()
+    return rows[0] if len(rows) == 1 else None
+
+
+def close(
+    connection: sa.Connection, sys_ids: Collection[str], resolution: Resolution, *, who: str, now: datetime
+) -> int:
+    """Mark open rows as replayed or resolved; how many there were."""
+    closed = connection.execute(
+        ERROR_LOG.update()
+        .where(ERROR_LOG.c.sys_id.in_(sys_ids), ERROR_LOG.c.resolution == Resolution.OPEN)
+        .values(resolution=str(resolution), resolved_on=now, resolved_by=who)
+    )
+    return closed.rowcount
+
+
+def close_healed(connection: sa.Connection, run: TableRun, external_ids: Collection[str], *, now: datetime) -> None:
+    """A record that was taken has no open rejection any more."""
+    connection.execute(
+        ERROR_LOG.update()
+        .where(
+            ERROR_LOG.c.system == run.system,
+            ERROR_LOG.c.table_name == run.table,
+            ERROR_LOG.c.resolution == Resolution.OPEN,
+            among(connection, ERROR_LOG.c.external_id, external_ids),
+        )
+        .values(resolution=str(Resolution.RESOLVED), resolved_on=now, resolved_by="sync")
+    )
+
+
+def count_open(connection: sa.Connection) -> Mapping[str, int]:
+    """How many open rows there are, by code."""
+    rows = connection.execute(
+        sa.select(ERROR_LOG.c.code, sa.func.count())
+        .where(ERROR_LOG.c.resolution == Resolution.OPEN)
+        .group_by(ERROR_LOG.c.code)
+        .order_by(ERROR_LOG.c.code)
+    )
+    return {row[0]: row[1] for row in rows}

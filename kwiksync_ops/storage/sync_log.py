@@ -1,0 +1,134 @@
+"""The Sync Log: one row a table and run, whose counters move with the batches that they count."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from kwiksync_ops.storage.models import SYNC_LOG
+from kwiksync_ops.vocabulary import Direction, SyncStatus
+
+
+@dataclass(frozen=True)
+class TableRun:
+    """The sync of one table within a run: what its Sync Log row, batches and error rows are found by."""
+
+    run_id: str
+    system: str
+    direction: Direction
+    table: str
+
+
+def start(
+    connection: sa.Connection,
+    run: TableRun,
+    *,
+    trigger: str,
+    mode: str,
+    who: str,
+    now: datetime,
+    mapping_version: int | None = None,
+    watermark: str | None = None,
+) -> None:
+    """Open the row; a later attempt of the same run finds it there, and keeps its start and its counters."""
+    found = connection.execute(
+        SYNC_LOG.update()
+        .where(*is_run(run))
+        .values(status=SyncStatus.RUNNING, ended=None, error_code=None, message=None)
+    )
+    if found.rowcount:
+        return
+    connection.execute(
+        SYNC_LOG.insert().values(
+            sys_id=uuid.uuid4().hex,
+            run_id=run.run_id,
+            system=run.system,
+            direction=run.direction,
+            table_name=run.table,
+            trigger=trigger,
+            mode=mode,
+            status=SyncStatus.RUNNING,
+            started=now,
+            watermark_before=watermark,
+            watermark_after=watermark,
+            mapping_version=mapping_version,
+            who=who,
+        )
+    )
+
+
+def count(connection: sa.Connection, run: TableRun, **counts: int) -> None:
+    """Add to the row's counters, in the transaction of what they count."""
+    connection.execute(
+        SYNC_LOG.update()
+        .where(*is_run(run))
+        .values({SYNC_LOG.c[name]: SYNC_LOG.c[name] + number for name, number in counts.items()})
+    )
+
+
+def set_watermark(connection: sa.Connection, run: TableRun, watermark: str | None) -> None:
+    connection.execute(SYNC_LOG.update().where(*is_run(run)).values(watermark_after=watermark))
+
+
+def end(
+    connection: sa.Connection,
+    run: TableRun,
+    status: SyncStatus,
+    *,
+    now: datetime,
+    error_code: str | None = None,
+    message: str | None = None,
+) -> None:
+    """Close the row. A row that was closed before keeps its end."""
+    connection.execute(
+        SYNC_LOG.update()
+        .where(*is_run(run), SYNC_LOG.c.ended.is_(None))
+        .values(status=status, ended=now, error_code=error_code, message=message)
+    )
+
+
+def read_run(connection: sa.Connection, run_id: str) -> Sequence[sa.RowMapping]:
+    """The rows of a run, in the order in which they started."""
+    rows = connection.execute(SYNC_LOG.select().where(SYNC_LOG.c.run_id == run_id).order_by(SYNC_LOG.c.started))
+    return rows.mappings().all()
+
+
+def read_table(connection: sa.Connection, run: TableRun) -> sa.RowMapping | None:
+    return connection.execute(SYNC_LOG.select().where(*is_run(run))).mappings().first()
+
+
+def latest(connection: sa.Connection, *, limit: int) -> Sequence[sa.RowMapping]:
+    """The newest rows, newest first."""
+    return connection.execute(SYNC_LOG.select().order_by(SYNC_LOG.c.started.desc()).limit(limit)).mappings().all()
+
+
+def last_by_table(connection: sa.Connection) -> Sequence[sa.RowMapping]:
+    """The newest row of each system, direction and table."""
+    newest = (
+        sa.func.row_number()
+        .over(
+            partition_by=(SYNC_LOG.c.system, SYNC_LOG.c.direction, SYNC_LOG.c.table_name),
+            order_by=SYNC_LOG.c.started.desc(),
+        )
+        .label("place")
+    )
+    ranked = sa.select(SYNC_LOG, newest).subquery()
+    return (
+        connection.execute(
+            sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.system, ranked.c.direction, ranked.c.started)
+        )
+        .mappings()
+        .all()
+    )
+
+
+def is_run(run: TableRun) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        SYNC_LOG.c.run_id == run.run_id,
+        SYNC_LOG.c.direction == run.direction,
+        SYNC_LOG.c.table_name == run.table,
+    )
