@@ -31,9 +31,8 @@ class RecordFaults:
 
     def others(self, count: int) -> list[int]:
         """The positions of the records without a fault."""
-        return (
-            [index for index in range(count) if index not in self.by_record] if self.by_record else list(range(count))
-        )
+        everyone = range(count)
+        return [index for index in everyone if index not in self.by_record] if self.by_record else list(everyone)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ CHOICES: tuple[str, ...] = get_args(Choice)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MAX_DIGITS = 10**18
 _TWO = tuple(f"{number:02d}" for number in range(60))
 _DAY_TEXTS: dict[int, str] = {}
 
@@ -88,19 +89,30 @@ class Zone:
             raise MomentError(f"is out of range as UTC: {wall}.") from exc
 
     def date_of(self, wall: datetime) -> date:
-        return wall.date() if wall.tzinfo is None else wall.astimezone(self._zone).date()
+        """The day in the zone. Raises MomentError."""
+        try:
+            return wall.date() if wall.tzinfo is None else wall.astimezone(self._zone).date()
+        except OverflowError as exc:
+            raise MomentError(f"is out of range in {self.name}: {wall}.") from exc
 
     def all_to_utc(self, walls: Iterable[datetime | None]) -> list[datetime | None]:
         """As to_utc, with None for None."""
-        offsets, to_utc, combine = self._day_offsets, self.to_utc, datetime.combine
-        return [
-            wall
-            if wall is None or wall.tzinfo is UTC
-            else combine(utc := wall - offset, utc.time(), UTC)
-            if wall.tzinfo is None and (offset := offsets.get(wall.toordinal())) is not None
-            else to_utc(wall)
-            for wall in walls
-        ]
+        to_utc = self.to_utc
+        return [wall if wall is None or wall.tzinfo is UTC else to_utc(wall) for wall in walls]
+
+    def all_naive_to_utc(self, walls: Iterable[datetime | None]) -> list[datetime | None]:
+        """As all_to_utc, faster. Raises ValueError for a day on which the clocks change, too."""
+        offset, combine = self._even_offset, datetime.combine
+        try:
+            return [None if wall is None else combine(utc := wall - offset(wall), utc.time(), UTC) for wall in walls]
+        except OverflowError as exc:
+            raise MomentError("is out of range as UTC.") from exc
+
+    def _even_offset(self, wall: datetime) -> timedelta:
+        offset = self._day_offset(wall.toordinal())
+        if offset is None:
+            raise MomentError("is on a day on which the clocks change.")
+        return offset
 
     def _day_offset(self, day: int) -> timedelta | None:
         """The offset of a whole day, by its ordinal; None where the clocks change in it."""
@@ -143,10 +155,14 @@ def _zone_info(name: str) -> ZoneInfo:
 
 
 class Walls(Protocol):
-    """Reads values to wall times: naive where the value names no zone, else aware. `is_utc`: all are UTC."""
+    """Reads values to wall times: naive where the value names no zone, else aware.
+
+    `is_utc` and `is_naive` say it of all texts; a value of another type may differ.
+    """
 
     has_time: bool
     is_utc: bool
+    is_naive: bool
 
     def read(self, value: Any) -> datetime:
         """Raises ValueError with what is wrong with the value."""
@@ -159,7 +175,7 @@ class Walls(Protocol):
 
 class IsoWalls:
     has_time = True
-    is_utc = False
+    is_utc = is_naive = False
 
     def read(self, value: Any) -> datetime:
         try:
@@ -177,8 +193,8 @@ class IsoWalls:
 class EpochWalls:
     """Seconds, or the given number of them a unit, since 1970. Digits beyond a microsecond are cut off."""
 
-    has_time = True
-    is_utc = True
+    has_time = is_utc = True
+    is_naive = False
 
     def __init__(self, units_per_s: int) -> None:
         self._units_per_us = Decimal(units_per_s) / 1_000_000
@@ -201,11 +217,12 @@ class NotationWalls:
         self._reader = NotationReader(notation, UTC if is_utc else None)
         self.has_time = self._reader.has_time
         self.is_utc = is_utc and not self._reader.has_offset
+        self.is_naive = not is_utc and not self._reader.has_offset
         self.read_all = self._reader.read_all
         self.read_texts = self._reader.read_texts
 
     def read(self, value: Any) -> datetime:
-        is_digits = isinstance(value, int) and not isinstance(value, bool)
+        is_digits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_DIGITS
         text = str(value) if is_digits else _only_text(value, f"a date written as {self._reader.notation}")
         return self._reader.read(text.strip())
 
@@ -247,7 +264,9 @@ class Moments:
     def read_all(self, texts: Iterable[str | None]) -> list[datetime | None]:
         """As read, with None for None. Raises ValueError where any text can't be read."""
         walls = self._walls.read_all(texts)
-        return walls if self._walls.is_utc else self._zone.all_to_utc(walls)
+        if self._walls.is_utc:
+            return walls
+        return self._zone.all_naive_to_utc(walls) if self._walls.is_naive else self._zone.all_to_utc(walls)
 
     def read_version(self, value: Any) -> str:
         """The moment as UTC text of one width, which sorts as the moments do. Raises MomentError."""

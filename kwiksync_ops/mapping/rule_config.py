@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
+from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.mapping.faults import shown
 
 
@@ -36,10 +36,9 @@ class FaultList:
 
 
 def suggestion(word: object, choices: Iterable[str]) -> str:
-    """`. Did you mean 'priority'?`, or all choices where none is near."""
+    """` Did you mean 'priority'?`, or all choices where none is near."""
     known = list(choices)
-    near = get_close_matches(str(word), known, n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else f" Known are {', '.join(known)}."
+    return did_you_mean(word, known) or f" Known are {', '.join(known)}."
 
 
 class RuleConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -92,4 +93,5 @@ def _scalar_key(value: Any) -> tuple[str, Any]:
     """JSON's equality: 1 and 1.0 are one value, true is another."""
     if isinstance(value, (bool, str)):
         return type(value).__name__, value
-    return ("nested", id(value)) if isinstance(value, (dict, list)) else ("number", value)
+    is_number = isinstance(value, (int, float)) or (isinstance(value, Decimal) and value.is_finite())
+    return ("number", value) if is_number else ("other", id(value))
