@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import time
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.system_spec.loader import BrokenSystem, load_system, load_systems, merge_options
 from kwiksync_ops.system_spec.spec import CursorSpec, Limits, SyncWindow, SystemSpec
+
+ROOT = Path(__file__).parents[3]
 
 ERP = """\
 system: erp
@@ -352,3 +356,16 @@ def test_two_files_of_one_system_are_both_broken(include: Path) -> None:
 def test_no_systems_folder_says_which_setting_names_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="KWIKSYNC_INCLUDE"):
         load_systems(tmp_path)
+
+
+def test_loading_needs_neither_database_nor_data_frames(include: Path) -> None:
+    (include / "systems/erp.yaml").write_text(ERP)
+    program = (
+        "import sys, pathlib; from kwiksync_ops.system_spec.loader import load_systems;"
+        "print([type(s).__name__ for s in load_systems(pathlib.Path(sys.argv[1]))],"
+        "sorted({'pandas', 'numpy', 'sqlalchemy', 'pyarrow', 'requests', 'quickjs'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(include)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "['SystemSpec'] []\n"
