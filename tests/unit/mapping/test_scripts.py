@@ -179,6 +179,25 @@ def test_a_killed_sandbox_is_started_again() -> None:
     assert sandbox._process is not process
 
 
+def test_a_sandbox_that_is_killed_unseen_costs_no_record() -> None:
+    sandbox = Sandbox()
+    script = Script("value", sandbox)
+    script.run([1], [{}])
+    assert sandbox._process is not None
+    os.kill(sandbox._process.pid, signal.SIGKILL)
+    assert script.run([2, 3], [{}, {}]) == [2, 3]
+
+
+def test_a_forked_process_starts_a_sandbox_of_its_own() -> None:
+    sandbox = Sandbox()
+    script = Script("value", sandbox)
+    script.run([1], [{}])
+    inherited = sandbox._process
+    sandbox._owner += 1  # as it looks from a child
+    assert script.run([2], [{}]) == [2]
+    assert sandbox._process is not inherited
+
+
 def test_a_sandbox_ends_with_its_owner() -> None:
     sandbox = Sandbox()
     Script("value", sandbox).run([1], [{}])
