@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,8 @@ class MappedBatch:
     `versions` holds the change time of each row at its source as UTC ISO text, or None; it is aligned with `rows`.
     `read` counts the source records: read = rows + rejected + superseded.
     `superseded` counts those that a newer record of the same key in the same batch replaced; they count as unchanged.
+    `indexes` tells of each row which source record it was, `fingerprints` what that record's content was as it came;
+    both may be left out.
     """
 
     table: str
@@ -54,6 +56,8 @@ class MappedBatch:
     rejects: list[Reject]
     read: int
     superseded: int = 0
+    indexes: Sequence[int] = ()
+    fingerprints: Sequence[bytes | None] = ()
 
     @property
     def rejected(self) -> int:

@@ -10,6 +10,9 @@ WINDOW_S = 60.0
 
 
 class CallLimiter(Protocol):
+    calls: int
+    """How many calls this limiter let through, failed attempts among them."""
+
     def call(self) -> AbstractContextManager[None]:
         """Wait for a free call, hold it while the block runs. Every attempt is a call of its own."""
         ...
@@ -18,6 +21,10 @@ class CallLimiter(Protocol):
 class Unlimited:
     """No limit: for benchmarks, and for sources that are not called over a network."""
 
+    def __init__(self) -> None:
+        self.calls = 0
+
     @contextmanager
     def call(self) -> Iterator[None]:
+        self.calls += 1
         yield

@@ -135,6 +135,7 @@ class CompiledMapping:
             rejects=[*_no_objects(records), *self._rejects(batch, keys, faults)],
             read=len(records),
             superseded=len(accepted) - len(kept),
+            indexes=kept if len(objects) == len(records) else _places(records, kept),
         )
 
     def _columns(self, batch: SourceBatch, faults: RecordFaults) -> list[Column]:
@@ -181,6 +182,12 @@ def _key_text(key: Any) -> str | None:
     """A key as it may stand in the Error Log."""
     text = text_of(key)
     return text[:MAX_KEY_LENGTH] if isinstance(text, str) and is_storable(text) else None
+
+
+def _places(records: Sequence[Any], kept: Sequence[int]) -> list[int]:
+    """Where the objects at these positions stand among all records."""
+    places = [place for place, record in enumerate(records) if isinstance(record, dict)]
+    return [places[index] for index in kept]
 
 
 def _objects(records: Sequence[Any]) -> list[SourceRecord]:

@@ -33,10 +33,12 @@ class HubCallLimiter:
         self._limit = limit
         self._clock = clock
         self._keep_alive = keep_alive
+        self.calls = 0
 
     @contextmanager
     def call(self) -> Iterator[None]:
         call_id = self._wait_for_call()
+        self.calls += 1
         try:
             yield
         finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kwiksync_ops.settings import key_id
 from kwiksync_ops.storage.models import AUDIT
 
 _FIRST = "0" * 64
@@ -70,11 +71,6 @@ def verify(connection: sa.Connection, keys: tuple[str, ...]) -> AuditFault | Non
             return AuditFault(expected, f"row {expected} was changed")
         previous, expected = row["hash"], expected + 1
     return None
-
-
-def key_id(key: str) -> str:
-    """A name for a key that does not tell it."""
-    return hashlib.sha256(b"kwiksync-key-id:" + key.encode()).hexdigest()[:16]
 
 
 def _rows(connection: sa.Connection) -> Iterator[sa.RowMapping]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,15 +22,18 @@ KNOWN = 0
 
 @dataclass(frozen=True)
 class Batch:
-    """A numbered batch of a table's run; numbers start at 1 and tell a batch that was committed before.
+    """A numbered batch of a table's run; the number tells a batch that was committed before.
 
-    `watermark` is how far the table is read when this batch is in; None leaves it where it is.
+    Attributes:
+        watermark: how far the table is read when this batch is in; None leaves it where it is.
+        resume: where the read goes on after this batch, should its process end here.
     """
 
     number: int
     mapped: MappedBatch
     errors: Sequence[ErrorEntry]
     watermark: Watermark | None = None
+    resume: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,8 @@ def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author,
     merged = records.merge(connection, batch.mapped, author)
     error_log.close_healed(connection, run, [row[0] for row in batch.mapped.rows], now=author.now)
     error_log.append(connection, run, batch.errors, now=author.now, batch=batch.number)
-    checkpoints.advance(
-        connection, run.system, run.direction, run.table, batch.watermark, run_id=run.run_id, now=author.now
-    )
+    checkpoint = checkpoints.Checkpoint(batch.watermark, batch.resume, run.run_id)
+    checkpoints.advance(connection, run.system, run.direction, run.table, checkpoint, now=author.now)
     counts = _counts(batch.mapped, merged)
     _note(connection, run, batch.number, counts, merged.digest, author, token)
     if batch.watermark:

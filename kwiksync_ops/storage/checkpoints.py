@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -28,24 +31,40 @@ def read_watermark(connection: sa.Connection, system: str, direction: str, table
     return Watermark(row.watermark_at, row.watermark_id or "") if row and row.watermark_at else None
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a batch leaves behind: how far the table is in, and where the read of this run goes on."""
+
+    watermark: Watermark | None
+    resume: Mapping[str, Any] | None
+    run_id: str
+
+
 def advance(
-    connection: sa.Connection,
-    system: str,
-    direction: str,
-    table: str,
-    watermark: Watermark | None,
-    *,
-    run_id: str,
-    now: datetime,
+    connection: sa.Connection, system: str, direction: str, table: str, checkpoint: Checkpoint, *, now: datetime
 ) -> None:
-    """Move the watermark forward, in the batch's transaction. It never goes back."""
+    """Move on, in the batch's transaction. The watermark never goes back."""
     before = read_watermark(connection, system, direction, table)
-    if watermark is None or (before and watermark <= before):
-        return
-    values = {"watermark_at": watermark.at, "watermark_id": watermark.id, "run_id": run_id, "sys_updated_on": now}
+    newest = max(filter(None, (before, checkpoint.watermark)), default=None)
+    values = {
+        "watermark_at": newest.at if newest else None,
+        "watermark_id": newest.id if newest else None,
+        "resume": json.dumps(checkpoint.resume) if checkpoint.resume else None,
+        "run_id": checkpoint.run_id,
+        "sys_updated_on": now,
+    }
     moved = connection.execute(CHECKPOINT.update().where(*_is(system, direction, table)).values(values))
     if not moved.rowcount:
         connection.execute(CHECKPOINT.insert().values(system=system, direction=direction, table_name=table, **values))
+
+
+def read_resume(
+    connection: sa.Connection, system: str, direction: str, table: str, run_id: str
+) -> Mapping[str, Any] | None:
+    """Where the read of this very run goes on; None at its start, or where another run came between."""
+    mine = (*_is(system, direction, table), CHECKPOINT.c.run_id == run_id)
+    resume = connection.execute(sa.select(CHECKPOINT.c.resume).where(*mine)).scalar_one_or_none()
+    return json.loads(resume) if resume else None
 
 
 def _is(system: str, direction: str, table: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from kwiksync_ops.batch import MappedBatch
+from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.errors import HubError
 from kwiksync_ops.storage.bulk import among, insert_rows
 from kwiksync_ops.storage.hub import Hub
@@ -88,12 +88,20 @@ class HubLookups:
             return {row[0]: row[1] for row in connection.execute(found)}
 
 
-def known_versions(
+def known_states(
     connection: sa.Connection, system: str, table: str, external_ids: Collection[str]
-) -> dict[str, str | None]:
-    """The source version that the hub last took of each of these records, by external id."""
+) -> dict[str, tuple[str | None, bytes | None]]:
+    """Version and fingerprint of the source record that the hub last took, by external id."""
     links = _read_links(connection, system, table, external_ids)
-    return {external_id: link.version for external_id, link in links.items()}
+    return {external_id: (link.version, link.hash_in) for external_id, link in links.items()}
+
+
+def fingerprint(record: SourceRecord) -> bytes | None:
+    """16 bytes that tell a source record's content; None where it holds what can't be encoded."""
+    try:
+        return hashlib.blake2b(msgspec.msgpack.encode(record), digest_size=16).digest()
+    except (TypeError, OverflowError, RecursionError):
+        return None
 
 
 def merge(connection: sa.Connection, batch: MappedBatch, author: Author) -> Merged:
@@ -107,10 +115,9 @@ def merge(connection: sa.Connection, batch: MappedBatch, author: Author) -> Merg
     links = _read_links(connection, author.system, batch.table, [row[0] for row in batch.rows])
     links |= _adopt(connection, batch, author.system, links)
     existing = _read_existing(connection, batch, [link.sys_id for link in links.values()])
-    hashes = [hashlib.blake2b(msgspec.msgpack.encode(row), digest_size=16).digest() for row in batch.rows]
-    changes = _compare(batch, links, existing, hashes, author)
+    changes = _compare(batch, links, existing, author)
     _write(connection, batch, changes, author)
-    return Merged(len(changes.created), len(changes.updated), changes.unchanged, _digest(batch, hashes))
+    return Merged(len(changes.created), len(changes.updated), changes.unchanged, _digest(batch))
 
 
 def _find_linked(
@@ -171,13 +178,13 @@ def _compare(
     batch: MappedBatch,
     links: Mapping[str, _Link],
     existing: Mapping[str, tuple[int, tuple[Any, ...]]],
-    hashes: Sequence[bytes],
     author: Author,
 ) -> _Changes:
     changes = _Changes()
     new_ids = iter(_new_sys_ids(len(batch.rows) - len(links)))
     has_active = "active" in batch.columns
-    for row, version, hash_in in zip(batch.rows, batch.versions, hashes, strict=True):
+    fingerprints = batch.fingerprints or [None] * len(batch.rows)
+    for row, version, hash_in in zip(batch.rows, batch.versions, fingerprints, strict=True):
         link = links.get(row[0])
         if link is None:
             sys_id = next(new_ids)
@@ -282,7 +289,5 @@ def _new_sys_ids(count: int) -> list[str]:
     return [f"{start}{number:04x}{noise[16 * number : 16 * number + 16]}" for number in range(count)]
 
 
-def _digest(batch: MappedBatch, hashes: Sequence[bytes]) -> str:
-    digest = hashlib.sha256(b"".join(hashes))
-    digest.update("\n".join(version or "" for version in batch.versions).encode())
-    return digest.hexdigest()
+def _digest(batch: MappedBatch) -> str:
+    return hashlib.sha256(msgspec.msgpack.encode((batch.columns, batch.rows, batch.versions))).hexdigest()

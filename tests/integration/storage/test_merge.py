@@ -17,7 +17,7 @@ from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry, search
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import AUDIT, RECORD_HISTORY, RECORDS, SYNC_LEASE
-from kwiksync_ops.storage.records import Author, HubLookups, known_versions
+from kwiksync_ops.storage.records import Author, HubLookups, known_states
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.vocabulary import Direction
 
@@ -162,7 +162,7 @@ def test_lookups_find_by_external_id_within_the_system_and_by_any_other_column(h
     assert lookups.find("projects", "sys_id", "sys_id", [sys_ids["P2"], "x"]) == {sys_ids["P2"]: sys_ids["P2"]}
     assert HubLookups(hub, "crm").find("projects", "external_id", "sys_id", ["P1"]) == {}
     with hub.read() as connection:
-        assert known_versions(connection, "erp", "projects", ["P1", "P9"]) == {"P1": "2026-01-01"}
+        assert known_states(connection, "erp", "projects", ["P1", "P9"]) == {"P1": ("2026-01-01", None)}
 
 
 def test_audit_names_the_first_row_that_was_tampered_with(hub: Hub) -> None:
