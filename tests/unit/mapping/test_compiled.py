@@ -174,3 +174,9 @@ def test_typed_values_stand_in_their_columns() -> None:
     active = FieldRule("active", "active", TransformType.DIRECT)
     batch = map_records([{"id": "A1", "opened": "29/2/2016 1:16", "active": "true"}], opened, active)
     assert batch.rows == [("A1", datetime(2016, 2, 29, 1, 16, tzinfo=UTC), True)]
+
+
+def test_each_row_tells_which_record_it_was() -> None:
+    records = [record("A1"), record("B1", "?"), record("C1"), record("A1"), record("D1")]
+    assert list(map_records(records, NUMBER).indexes) == [2, 3, 4]
+    assert list(map_records(["text", *records], NUMBER).indexes) == [3, 4, 5]
