@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.documents import is_same, rule_document
@@ -17,7 +15,7 @@ from kwiksync_ops.services.configuration_plan import Plan, TablePlan, compare, t
 from kwiksync_ops.services.declared_mappings import DeclaredMappings, read_declared_mappings
 from kwiksync_ops.services.mapping_diff import RuleChange, diff_mappings
 from kwiksync_ops.storage import audit, mappings
-from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.mappings import MappingKey, MappingVersion
 from kwiksync_ops.system_spec.loader import BrokenSystem, load_systems
 from kwiksync_ops.system_spec.spec import SystemSpec
@@ -93,7 +91,7 @@ def export(hub: Hub, include: Path) -> list[Exported]:
 
 
 def applied_mapping(
-    connection: sa.Connection, system: str, table: str, direction: str = Direction.INBOUND, version: int | None = None
+    connection: Connection, system: str, table: str, direction: str = Direction.INBOUND, version: int | None = None
 ) -> TableMapping:
     """The active mapping of a table, or a version of it.
 
@@ -103,7 +101,7 @@ def applied_mapping(
     return table_mapping(_required(connection, MappingKey(system, direction, short_name(table)), version))
 
 
-def _apply(connection: sa.Connection, declared: DeclaredMappings, who: str, clock: Clock) -> list[Applied]:
+def _apply(connection: Connection, declared: DeclaredMappings, who: str, clock: Clock) -> list[Applied]:
     for key in sorted(declared.mappings):
         mappings.lock(connection, key)
     planned = compare(connection, declared)
@@ -117,7 +115,7 @@ def _apply(connection: sa.Connection, declared: DeclaredMappings, who: str, cloc
     return [_apply_table(connection, table, table.mapping, who, clock) for table in planned.pending if table.mapping]
 
 
-def _apply_table(connection: sa.Connection, table: TablePlan, mapping: TableMapping, who: str, clock: Clock) -> Applied:
+def _apply_table(connection: Connection, table: TablePlan, mapping: TableMapping, who: str, clock: Clock) -> Applied:
     rules = [rule_document(rule) for rule in mapping.rules]
     version = mappings.add_version(connection, table.key, mapping.source_table, rules, who=who, now=clock.now())
     applied = Applied(table.key, version, table.version, table.changes)
@@ -125,7 +123,7 @@ def _apply_table(connection: sa.Connection, table: TablePlan, mapping: TableMapp
     return applied
 
 
-def _roll_back(connection: sa.Connection, key: MappingKey, version: int, who: str, clock: Clock) -> Applied | None:
+def _roll_back(connection: Connection, key: MappingKey, version: int, who: str, clock: Clock) -> Applied | None:
     mappings.lock(connection, key)
     wanted = _required(connection, key, version)
     active = mappings.read_version(connection, key)
@@ -138,7 +136,7 @@ def _roll_back(connection: sa.Connection, key: MappingKey, version: int, who: st
     return applied
 
 
-def _activate(connection: sa.Connection, applied: Applied, action: str, who: str, clock: Clock) -> None:
+def _activate(connection: Connection, applied: Applied, action: str, who: str, clock: Clock) -> None:
     now = clock.now()
     mappings.activate(connection, applied.key, applied.version, who=who, now=now)
     details = {
@@ -149,7 +147,7 @@ def _activate(connection: sa.Connection, applied: Applied, action: str, who: str
     audit.append(connection, action, str(applied.key), who=who, now=now, details=details)
 
 
-def _required(connection: sa.Connection, key: MappingKey, version: int | None = None) -> MappingVersion:
+def _required(connection: Connection, key: MappingKey, version: int | None = None) -> MappingVersion:
     stored = mappings.read_version(connection, key, version)
     if stored:
         return stored

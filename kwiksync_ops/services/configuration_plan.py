@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import sqlalchemy as sa
-
 from kwiksync_ops.mapping.documents import is_same, mapping_of
 from kwiksync_ops.mapping.rules import TableMapping
 from kwiksync_ops.services.declared_mappings import DeclaredMappings
 from kwiksync_ops.services.mapping_diff import RuleChange, diff_mappings
 from kwiksync_ops.storage import mappings
+from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.mappings import MappingKey, MappingVersion
 from kwiksync_ops.system_spec.loader import BrokenSystem
 
@@ -55,7 +54,7 @@ class Plan:
         return tuple(dict.fromkeys((*of_systems, *of_tables)))
 
 
-def compare(connection: sa.Connection, declared: DeclaredMappings) -> Plan:
+def compare(connection: Connection, declared: DeclaredMappings) -> Plan:
     """The plan for what was read, on the hub as it is in this transaction."""
     broken = {system.system for system in declared.broken}
     left = [
@@ -74,7 +73,7 @@ def table_mapping(stored: MappingVersion) -> TableMapping:
     return mapping_of(stored.key.system, document, stored.version)
 
 
-def _table_plan(connection: sa.Connection, key: MappingKey, found: TableMapping | tuple[str, ...]) -> TablePlan:
+def _table_plan(connection: Connection, key: MappingKey, found: TableMapping | tuple[str, ...]) -> TablePlan:
     stored = mappings.read_version(connection, key)
     version = stored.version if stored else None
     if not isinstance(found, TableMapping):

@@ -12,9 +12,13 @@ from kwiksync_ops.batch import MappedBatch
 from kwiksync_ops.storage import audit, checkpoints, error_log, lease, records, sync_log
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry
+from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import BATCH
 from kwiksync_ops.storage.records import Author, Merged
 from kwiksync_ops.storage.sync_log import TableRun
+
+MAX_LOGGED = 10_000
+"""So many rejected records of a table that is not loaded are logged."""
 
 KNOWN = 0
 """The number of the batch that counts what a read saw again and the hub had already."""
@@ -78,12 +82,23 @@ def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author,
     return counts
 
 
-def note_known(connection: sa.Connection, run: TableRun, known: int, author: Author, token: int) -> None:
+def note_known(connection: sa.Connection, run: TableRun, number: int, known: int, author: Author, token: int) -> None:
     """Count, once a run, the records that were read again and dropped, since the hub had them in this version."""
     lease.renew(connection, token)
-    if known and committed_counts(connection, run, KNOWN) is None:
+    if known and committed_counts(connection, run, number) is None:
         counts = Counts(processed=known, unchanged=known)
-        _note(connection, run, KNOWN, counts, "", author, token)
+        _note(connection, run, number, counts, "", author, token)
+
+
+def rehearse(hub: Hub, batch: Batch, author: Author) -> Counts:
+    """What a batch would do, from a transaction that is rolled back."""
+
+    def work(connection: sa.Connection) -> Counts:
+        counts = _counts(batch.mapped, records.merge(connection, batch.mapped, author))
+        connection.rollback()
+        return counts
+
+    return hub.write(work)
 
 
 def committed_counts(connection: sa.Connection, run: TableRun, number: int) -> Counts | None:
@@ -93,11 +108,6 @@ def committed_counts(connection: sa.Connection, run: TableRun, number: int) -> C
         )
     ).first()
     return Counts(*row) if row else None
-
-
-def last_committed(connection: sa.Connection, run: TableRun) -> int:
-    """The number of the last batch that is in; 0 before the first."""
-    return connection.execute(sa.select(sa.func.max(BATCH.c.number)).where(*_of(run))).scalar_one() or 0
 
 
 def total(connection: sa.Connection, run: TableRun) -> Counts:

@@ -16,6 +16,9 @@ from kwiksync_ops.errors import HubError
 
 log = logging.getLogger(__name__)
 
+Connection = sa.Connection
+"""A connection to the hub, within a transaction. Services pass it on; only storage speaks SQL."""
+
 T = TypeVar("T")
 
 ATTEMPTS = 6

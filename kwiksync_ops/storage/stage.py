@@ -101,6 +101,7 @@ class Stage:
             "superseded": mapped.superseded,
             "errors": [asdict(error) for error in batch.errors],
             "watermark": asdict(batch.watermark) if batch.watermark else None,
+            "resume": batch.resume,
         }
         self._write(MAPPED, batch.number, pa.table(arrays), meta)
 
@@ -114,7 +115,7 @@ class Stage:
             self._table, names, rows, versions, [], meta["read"], meta["superseded"], fingerprints=fingerprints
         )
         errors = [ErrorEntry(**error) for error in meta["errors"]]
-        return Batch(number, mapped, errors, _watermark(meta["watermark"]))
+        return Batch(number, mapped, errors, _watermark(meta["watermark"]), meta["resume"])
 
     def numbers(self, kind: str) -> list[int]:
         """The numbers of the files of a kind, in order."""

@@ -74,6 +74,10 @@ def set_watermark(connection: sa.Connection, run: TableRun, watermark: str | Non
     connection.execute(SYNC_LOG.update().where(*is_run(run)).values(watermark_after=watermark))
 
 
+def note(connection: sa.Connection, run: TableRun, message: str) -> None:
+    connection.execute(SYNC_LOG.update().where(*is_run(run)).values(message=message))
+
+
 def end(
     connection: sa.Connection,
     run: TableRun,
@@ -87,7 +91,7 @@ def end(
     connection.execute(
         SYNC_LOG.update()
         .where(*is_run(run), SYNC_LOG.c.ended.is_(None))
-        .values(status=status, ended=now, error_code=error_code, message=message)
+        .values(status=status, ended=now, error_code=error_code, message=sa.func.coalesce(message, SYNC_LOG.c.message))
     )
 
 

@@ -1,0 +1,308 @@
+"""Inbound: extract a table's pages, transform them, load them batch by batch. Each step goes on where it was ended.
+
+Airflow runs the steps as tasks, with pages staged between them; `sync_table` runs them as one stream.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from kwiksync_ops.batch import Page, SourceRecord
+from kwiksync_ops.connectors.source import ReadRequest, Source
+from kwiksync_ops.errors import ErrorBudgetError, KwikSyncError
+from kwiksync_ops.mapping.compiler import CompiledMapping
+from kwiksync_ops.mapping.moments import Moments, compile_moments
+from kwiksync_ops.services.prefetch import prefetch
+from kwiksync_ops.services.rejections import error_entries
+from kwiksync_ops.services.table_sync import TableSync
+from kwiksync_ops.storage import batches, checkpoints, error_log, lease, sync_log
+from kwiksync_ops.storage.batches import Batch, Counts
+from kwiksync_ops.storage.checkpoints import Watermark
+from kwiksync_ops.storage.error_log import ErrorEntry
+from kwiksync_ops.storage.hub import Connection
+from kwiksync_ops.storage.records import HubLookups, fingerprint, known_states
+from kwiksync_ops.storage.stage import MAPPED, RAW, Stage, StagedPage
+from kwiksync_ops.vocabulary import Mode, SyncStatus
+
+log = logging.getLogger(__name__)
+
+PART = 1_000_000
+"""A page of more records than a batch is cut into parts; part p of page n is batch p * PART + n."""
+
+_BUDGET_SAMPLE = 100
+"""So many records are seen before a share of rejected ones says something."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a read brought: `records` to be mapped, and `known` ones that the hub had in this version already."""
+
+    pages: int
+    records: int
+    known: int
+    calls: int
+
+
+def extract(sync: TableSync, source: Source, stage: Stage) -> Extracted:
+    """Read the table's pages and stage them. Goes on after the last page that was staged.
+
+    In a preview one page is read.
+    """
+    sync.start()
+    numbers = stage.numbers(RAW)
+    last = stage.read_page(numbers[-1]) if numbers else None
+    if not (last and last.page.is_last):
+        resume = last.page.resume if last else None
+        for page in _read(sync, source, replace(sync.request(), resume=resume), after=len(numbers)):
+            stage.write_page(_staged(sync, page))
+    staged = [stage.read_page(number) for number in stage.numbers(RAW)]
+    extracted = Extracted(
+        pages=len(staged),
+        records=sum(len(each.page.records) + len(each.page.rejects) for each in staged),
+        known=sum(each.known for each in staged),
+        calls=sum(each.page.calls for each in staged),
+    )
+    _note_known(sync, extracted.known)
+    if not extracted.records:
+        finish(sync)
+    return extracted
+
+
+def transform(sync: TableSync, stage: Stage) -> Counts:
+    """Map and validate the staged pages into staged batches. Twice gives the same.
+
+    Raises:
+        ErrorBudgetError: too many records are rejected; they are in the Error Log, and nothing is loaded.
+    """
+    mapping, lookups = sync.mapping(), HubLookups(sync.hub, sync.run.system.system)
+    counts, highest = Counts(), None
+    errors: list[ErrorEntry] = []
+    for number in stage.numbers(RAW):
+        staged = stage.read_page(number)
+        highest = _highest(highest, staged)
+        sync.renew()
+        for batch in _batches(sync, staged, mapping, lookups, highest):
+            stage.write_batch(batch)
+            counts += Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
+            if len(errors) < batches.MAX_LOGGED:
+                errors.extend(batch.errors)
+    if not sync.is_preview and _is_over_budget(sync, counts):
+        raise _over_budget(sync, counts, errors)
+    return counts
+
+
+def load(sync: TableSync, stage: Stage) -> Counts:
+    """Commit the staged batches that are not in yet, in their order, and close the Sync Log row."""
+    for number in sorted(stage.numbers(MAPPED), key=lambda number: (number % PART, number)):
+        _commit(sync, stage.read_batch(number))
+    return finish(sync)
+
+
+def sync_table(sync: TableSync, source: Source) -> Counts:
+    """The three steps as one stream: a page is fetched while the one before it is mapped and loaded.
+
+    Called again for the same run it goes on after the last committed batch.
+    """
+    sync.start()
+    mapping, lookups = sync.mapping(), HubLookups(sync.hub, sync.run.system.system)
+    counts, after, resume, highest = _progress(sync)
+    pages = _read(sync, source, replace(sync.request(), resume=resume), after=after)
+    with closing(prefetch(_staged(sync, page) for page in pages)) as staged_pages:
+        for staged in staged_pages:
+            highest = _highest(highest, staged)
+            for batch in _batches(sync, staged, mapping, lookups, highest):
+                total = counts + Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
+                if not sync.is_preview and _is_over_budget(sync, total, is_last=staged.page.is_last):
+                    raise _over_budget(sync, total, batch.errors)
+                counts += _commit(sync, batch)
+            _note_page_known(sync, staged)
+    return finish(sync)
+
+
+def finish(sync: TableSync) -> Counts:
+    """Close the table's Sync Log row as what its batches say."""
+    with sync.hub.read() as connection:
+        counts = batches.total(connection, sync.key)
+    status = SyncStatus.PARTIAL if counts.failed else SyncStatus.SUCCESS
+    sync.hub.write(lambda connection: sync_log.end(connection, sync.key, status, now=sync.clock.now()))
+    log.info("%s of %s: %s", sync.table.table, sync.run.system.system, counts)
+    return counts
+
+
+def _read(sync: TableSync, source: Source, request: ReadRequest, *, after: int) -> Generator[Page]:
+    """Pages, numbered on from `after`; each one renews the lease and counts its calls into the Sync Log."""
+    with closing(_read_again(source, request)) as pages:
+        for number, page in enumerate(pages, start=after + 1):
+            sync.hub.write(partial(_note_page, sync=sync, page=page))
+            yield replace(page, number=number)
+            if sync.is_preview:
+                return
+
+
+def _read_again(source: Source, request: ReadRequest) -> Generator[Page]:
+    """The read; from its start where the system can't go on from where it was."""
+    try:
+        yield from source.read(request)
+    except KwikSyncError as exc:
+        if not (request.resume and exc.facts.get("restart")):
+            raise
+        log.warning("The read of %s starts again: %s", request.source, exc)
+        yield from source.read(replace(request, resume=None))
+
+
+def _note_page(connection: Connection, sync: TableSync, page: Page) -> None:
+    lease.renew(connection, sync.token)
+    sync_log.count(connection, sync.key, pages=1, api_calls=page.calls)
+
+
+def _staged(sync: TableSync, page: Page) -> StagedPage:
+    """The page without what the hub knows: records of the same version and content as it last took."""
+    cursor = sync.table.cursor
+    if cursor is None:
+        return StagedPage(page)
+    versions = _versions(page.records, cursor.field, compile_moments(cursor.format, cursor.timezone))
+    keys = [_key_text(record.get(sync.table.key)) for record in page.records]
+    newest = max(((at, key) for at, key in zip(versions, keys, strict=True) if at), default=None)
+    highest = _clipped(Watermark(*newest) if sync.is_keyset else Watermark(newest[0]), page) if newest else None
+    if sync.run.mode != Mode.INCREMENTAL:
+        return StagedPage(page, highest=highest)
+    with sync.hub.read() as connection:
+        known = known_states(connection, sync.run.system.system, sync.table.table, [key for key in keys if key])
+    new = [
+        record
+        for record, key, at in zip(page.records, keys, versions, strict=True)
+        if at is None or key not in known or known[key] != (at, fingerprint(record))
+    ]
+    return StagedPage(replace(page, records=new), len(page.records) - len(new), highest)
+
+
+def _clipped(watermark: Watermark, page: Page) -> Watermark:
+    """Never past the server's time: a source clock in the future must not hide what comes after."""
+    if page.server_time is None:
+        return watermark
+    now = page.server_time.isoformat(timespec="microseconds")
+    return watermark if watermark.at <= now else Watermark(now)
+
+
+def _versions(records: Sequence[SourceRecord], field: str, moments: Moments) -> list[str | None]:
+    values = [record.get(field) for record in records]
+    try:
+        return moments.read_versions(values)
+    except ValueError:
+        return [_version(value, moments) for value in values]
+
+
+def _version(value: Any, moments: Moments) -> str | None:
+    try:
+        return None if value is None else moments.read_version(value)
+    except ValueError:
+        return None
+
+
+def _key_text(key: Any) -> str:
+    return key if isinstance(key, str) else "" if key is None else str(key)
+
+
+def _highest(before: Watermark | None, staged: StagedPage) -> Watermark | None:
+    return max(filter(None, (before, staged.highest)), default=None)
+
+
+def _batches(
+    sync: TableSync, staged: StagedPage, mapping: CompiledMapping, lookups: HubLookups, highest: Watermark | None
+) -> Iterator[Batch]:
+    """A page as batches. The last one moves the watermark, where the page's order or the read's end allows it."""
+    page = staged.page
+    size = sync.batch_records
+    parts = [page.records[start : start + size] for start in range(0, len(page.records), size)] or [[]]
+    if not page.records and not page.rejects and not page.is_last:
+        return
+    for index, records in enumerate(parts):
+        mapped = mapping.apply(records, lookups)
+        prints = [fingerprint(records[at]) for at in mapped.indexes]
+        mapped = replace(mapped, fingerprints=prints)
+        rejects = [*mapped.rejects]
+        if index == 0 and page.rejects:
+            rejects += page.rejects
+            mapped = replace(mapped, read=mapped.read + len(page.rejects))
+        errors = error_entries(rejects, sync.redactor)
+        is_end = index == len(parts) - 1
+        moves = is_end and not sync.run.until and (sync.is_keyset or page.is_last)
+        resume = _resume(page, highest) if is_end and not page.is_last else None
+        yield Batch(index * PART + page.number, mapped, errors, highest if moves else None, resume)
+
+
+def _resume(page: Page, highest: Watermark | None) -> Mapping[str, Any]:
+    return {"page": page.number, "token": page.resume, "highest": [highest.at, highest.id] if highest else None}
+
+
+def _progress(sync: TableSync) -> tuple[Counts, int, Mapping[str, Any] | None, Watermark | None]:
+    """What an earlier try of this run committed: counts, its last page, where to go on, the newest change time."""
+    key = sync.key
+    with sync.hub.read() as connection:
+        counts = batches.total(connection, key)
+        resume = checkpoints.read_resume(connection, key.system, key.direction, key.table, key.run_id)
+    if resume is None:
+        return counts, 0, None, None
+    highest = Watermark(*resume["highest"]) if resume["highest"] else None
+    return counts, resume["page"], resume["token"], highest
+
+
+def _commit(sync: TableSync, batch: Batch) -> Counts:
+    if sync.is_preview:
+        return _try(sync, batch)
+    author = sync.author()
+    counts = sync.hub.write(lambda connection: batches.load(connection, sync.key, batch, author, sync.token))
+    log.info("Batch %d of %s: %s", batch.number, sync.table.table, counts)
+    return counts
+
+
+def _try(sync: TableSync, batch: Batch) -> Counts:
+    """What the batch would do; the transaction is rolled back and the Sync Log told in words."""
+    counts = batches.rehearse(sync.hub, batch, sync.author())
+    text = f"Preview: {counts.created} would be created, {counts.updated} updated, {counts.failed} rejected."
+    sync.hub.write(lambda connection: sync_log.note(connection, sync.key, text))
+    for error in batch.errors[:10]:
+        log.warning(
+            "Preview: %s %s would be rejected: %s %s", sync.table.table, error.external_id, error.code, error.message
+        )
+    return counts
+
+
+def _note_known(sync: TableSync, known: int) -> None:
+    author = sync.author()
+    sync.hub.write(
+        lambda connection: batches.note_known(connection, sync.key, batches.KNOWN, known, author, sync.token)
+    )
+
+
+def _note_page_known(sync: TableSync, staged: StagedPage) -> None:
+    """As a stream: the known records of one page, under the negative of its number."""
+    if staged.known:
+        author = sync.author()
+        sync.hub.write(
+            lambda connection: batches.note_known(
+                connection, sync.key, -staged.page.number, staged.known, author, sync.token
+            )
+        )
+
+
+def _is_over_budget(sync: TableSync, counts: Counts, *, is_last: bool = True) -> bool:
+    has_said_something = is_last or counts.processed >= _BUDGET_SAMPLE
+    return has_said_something and counts.failed > sync.run.system.limits.error_budget * counts.processed
+
+
+def _over_budget(sync: TableSync, counts: Counts, errors: Sequence[ErrorEntry]) -> ErrorBudgetError:
+    author = sync.author()
+    sync.hub.write(lambda connection: error_log.append(connection, sync.key, errors, now=author.now))
+    budget = sync.run.system.limits.error_budget
+    return ErrorBudgetError(
+        f"{counts.failed} of {counts.processed} records of {sync.table.table} were rejected, over the error budget of "
+        f"{budget:.0%}; the first: {errors[0].message if errors else 'none'}",
+        remedy="Look at kwiksync errors list. Correct the mapping or the source, or raise limits.error_budget. The "
+        "checkpoint stays where it was.",
+    )

@@ -1,0 +1,45 @@
+"""Rejected records as the Error Log keeps them: one entry a record, with all its faults and without its secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from kwiksync_ops.batch import Reject
+from kwiksync_ops.redaction import Redactor
+from kwiksync_ops.storage.error_log import ErrorEntry
+
+MAX_PAYLOAD = 65_536
+
+
+def error_entries(rejects: Sequence[Reject], redactor: Redactor) -> list[ErrorEntry]:
+    """One entry a record: its first fault leads, all its faults are kept, secrets are removed from its payload."""
+    by_record = groupby(rejects, key=lambda reject: id(reject.payload))
+    return [_entry(list(faults), redactor) for _, faults in by_record]
+
+
+def _entry(faults: Sequence[Reject], redactor: Redactor) -> ErrorEntry:
+    first = faults[0]
+    return ErrorEntry(
+        code=first.code,
+        message="; ".join(fault.message for fault in faults),
+        field=first.field,
+        external_id=_storable(first.external_id),
+        payload=_payload(first.payload, redactor),
+        faults=[{"code": fault.code, "field": fault.field, "message": fault.message} for fault in faults],
+    )
+
+
+def _payload(payload: Any, redactor: Redactor) -> str | None:
+    if payload is None or isinstance(payload, str):
+        return _storable(payload, MAX_PAYLOAD)
+    return _storable(json.dumps(redactor.payload(payload), default=str), MAX_PAYLOAD)
+
+
+def _storable(text: str | None, length: int = 255) -> str | None:
+    """Text that every database takes: no NUL, no lone surrogate, not too long."""
+    if text is None:
+        return None
+    return text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode()[:length]

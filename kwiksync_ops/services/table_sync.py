@@ -1,0 +1,150 @@
+"""The sync of one table within a run: everything that its steps need, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.connectors.source import Position, ReadRequest
+from kwiksync_ops.errors import LeaseError
+from kwiksync_ops.mapping.compiler import CompiledMapping, compile_mapping
+from kwiksync_ops.redaction import Redactor
+from kwiksync_ops.services.configuration import applied_mapping
+from kwiksync_ops.storage import checkpoints, lease, sync_log
+from kwiksync_ops.storage.checkpoints import Watermark
+from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.records import Author
+from kwiksync_ops.storage.sync_log import TableRun
+from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
+from kwiksync_ops.vocabulary import Direction, Mode, Trigger
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a system's sync: who asked for what. `since` and `until` read a window instead of what is new."""
+
+    run_id: str
+    system: SystemSpec
+    trigger: Trigger
+    mode: Mode
+    who: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TableSync:
+    """One table of a run, on a hub, under a fencing token."""
+
+    hub: Hub
+    run: Run
+    table: TableSpec
+    clock: Clock
+    token: int
+    redactor: Redactor = field(default_factory=Redactor)
+
+    @property
+    def key(self) -> TableRun:
+        return TableRun(self.run.run_id, self.run.system.system, Direction.INBOUND, self.table.table)
+
+    @property
+    def batch_records(self) -> int:
+        return self.run.system.limits.batch_records
+
+    @property
+    def is_preview(self) -> bool:
+        return self.run.mode == Mode.PREVIEW
+
+    @property
+    def is_keyset(self) -> bool:
+        """The system sends the table in the order of change time and key, so each page moves the watermark."""
+        pagination = self.table.options.get("pagination") or {}
+        return self.table.cursor is not None and pagination.get("type") == "keyset"
+
+    def author(self) -> Author:
+        return Author(self.run.system.system, self.run.run_id, self.run.who, self.clock.now())
+
+    def renew(self) -> None:
+        """Hold the lease. Raises LeaseError where another process took it."""
+        self.hub.write(lambda connection: lease.renew(connection, self.token))
+
+    def start(self) -> None:
+        """Open the Sync Log row, stamped with the mapping version that the run keeps."""
+        key = self.key
+        with self.hub.read() as connection:
+            version = applied_mapping(connection, key.system, key.table).version
+            before = checkpoints.read_watermark(connection, key.system, key.direction, key.table)
+        self.hub.write(
+            lambda connection: sync_log.start(
+                connection,
+                key,
+                trigger=self.run.trigger,
+                mode=self.run.mode,
+                who=self.run.who,
+                now=self.clock.now(),
+                mapping_version=version,
+                watermark=str(before) if before else None,
+            )
+        )
+
+    def mapping(self) -> CompiledMapping:
+        """The mapping of the version that the run started with, compiled."""
+        key, cursor = self.key, self.table.cursor
+        with self.hub.read() as connection:
+            row = sync_log.read_table(connection, key)
+            version = row["mapping_version"] if row else None
+            mapping = applied_mapping(connection, key.system, key.table, version=version)
+        return compile_mapping(
+            mapping,
+            key_field=self.table.key,
+            cursor_field=cursor.field if cursor else None,
+            cursor_format=cursor.format if cursor else "iso",
+            cursor_timezone=cursor.timezone if cursor else "UTC",
+        )
+
+    def request(self) -> ReadRequest:
+        """What to read: everything, a window, or what changed since the watermark less the overlap."""
+        cursor = self.table.cursor
+        return ReadRequest(
+            source=self.table.source,
+            key=self.table.key,
+            cursor_field=cursor.field if cursor else None,
+            cursor_format=cursor.format if cursor else "iso",
+            cursor_timezone=cursor.timezone if cursor else "UTC",
+            page_records=self.batch_records,
+            since=self._since(),
+            until=self.run.until,
+            options=self.table.options,
+        )
+
+    def _since(self) -> Position | None:
+        if self.run.since:
+            return Position(self.run.since)
+        if self.run.mode != Mode.INCREMENTAL or self.table.cursor is None:
+            return None
+        key = self.key
+        with self.hub.read() as connection:
+            watermark = checkpoints.read_watermark(connection, key.system, key.direction, key.table)
+        return Position(_moment(watermark) - timedelta(seconds=self.run.system.limits.overlap_s)) if watermark else None
+
+
+def _moment(watermark: Watermark) -> datetime:
+    return datetime.fromisoformat(watermark.at)
+
+
+def take_lease(hub: Hub, run_id: str) -> int:
+    """A new fencing token for this try of the run.
+
+    Raises:
+        LeaseError: another sync runs.
+    """
+    token = hub.write(lambda connection: lease.acquire(connection, run_id))
+    if token is not None:
+        return token
+    with hub.read() as connection:
+        held = lease.state(connection)
+    raise LeaseError(
+        f"Another sync runs: {held.run_id if held else 'unknown'}. One sync runs at a time, over all systems.",
+        remedy="Wait for it to end, or look at kwiksync status; a lease whose worker died is free after a minute.",
+    )
