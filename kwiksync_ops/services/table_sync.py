@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.source import Position, ReadRequest
@@ -79,14 +81,16 @@ class TableSync:
             lambda connection: sync_log.start(
                 connection,
                 key,
-                trigger=self.run.trigger,
-                mode=self.run.mode,
-                who=self.run.who,
-                now=self.clock.now(),
+                **self.log_facts(),
                 mapping_version=version,
                 watermark=str(before) if before else None,
             )
         )
+
+    def log_facts(self) -> dict[str, Any]:
+        """What a Sync Log row says from the start."""
+        run = self.run
+        return {"trigger": run.trigger, "mode": run.mode, "who": run.who, "now": self.clock.now()}
 
     def mapping(self) -> CompiledMapping:
         """The mapping of the version that the run started with, compiled."""
@@ -131,6 +135,28 @@ class TableSync:
 
 def _moment(watermark: Watermark) -> datetime:
     return datetime.fromisoformat(watermark.at)
+
+
+class LeaseKeepingClock:
+    """A clock whose long sleeps are broken into naps, between which the lease is renewed."""
+
+    _NAP_S = 15.0
+
+    def __init__(self, clock: Clock, renew: Callable[[], None]) -> None:
+        self._clock = clock
+        self._renew = renew
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
+        while (left := end - self._clock.monotonic()) > 0:
+            self._clock.sleep(min(left, self._NAP_S))
+            self._renew()
 
 
 def take_lease(hub: Hub, run_id: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -15,24 +15,18 @@ from kwiksync_ops.storage.models import API_CALL
 CALL_BOUND_S = 150.0
 """How long a call that never reported its end is taken to be under way."""
 
-_NAP_S = 10.0
-
 
 class HubCallLimiter:
     """An exact sliding log. A call counts from its start, and for 60 seconds after its *end*.
 
     What the system sees lies between the two, so no 60 seconds at the system hold more than the limit.
-    `keep_alive` is called before each nap of a long wait.
     """
 
-    def __init__(
-        self, hub: Hub, system: str, limit: int, clock: Clock, keep_alive: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, hub: Hub, system: str, limit: int, clock: Clock) -> None:
         self._hub = hub
         self._system = system
         self._limit = limit
         self._clock = clock
-        self._keep_alive = keep_alive
         self.calls = 0
 
     @contextmanager
@@ -49,8 +43,7 @@ class HubCallLimiter:
             call_id, wait_s = self._hub.write(lambda connection: _begin(connection, self._system, self._limit))
             if call_id is not None:
                 return call_id
-            self._keep_alive()
-            self._clock.sleep(min(max(wait_s, 0.01), _NAP_S))
+            self._clock.sleep(max(wait_s, 0.01))
 
 
 def used(connection: sa.Connection, system: str) -> int:

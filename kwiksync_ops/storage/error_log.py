@@ -113,6 +113,22 @@ def read(connection: sa.Connection, sys_id: str) -> sa.RowMapping | None:
     return rows[0] if len(rows) == 1 else None
 
 
+def retell(connection: sa.Connection, sys_id: str, entry: ErrorEntry) -> None:
+    """An open row whose record was rejected again: it stays open, with what is wrong now and one more attempt."""
+    connection.execute(
+        ERROR_LOG.update()
+        .where(ERROR_LOG.c.sys_id == sys_id, ERROR_LOG.c.resolution == Resolution.OPEN)
+        .values(
+            code=entry.code,
+            message=entry.message,
+            remedy=entry.remedy,
+            field=entry.field,
+            faults=json.dumps(entry.faults) if entry.faults else None,
+            attempt=ERROR_LOG.c.attempt + 1,
+        )
+    )
+
+
 def close(
     connection: sa.Connection, sys_ids: Collection[str], resolution: Resolution, *, who: str, now: datetime
 ) -> int:

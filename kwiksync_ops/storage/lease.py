@@ -63,6 +63,15 @@ def renew(connection: sa.Connection, token: int, seconds: float = LEASE_S) -> No
         )
 
 
+def extend(connection: sa.Connection, run_id: str, seconds: float) -> None:
+    """Keep the lease for a run that waits for its next attempt; nothing where another run has it."""
+    connection.execute(
+        SYNC_LEASE.update()
+        .where(SYNC_LEASE.c.run_id == run_id)
+        .values(until=now_s(connection) + sa.literal(float(seconds)))
+    )
+
+
 def release(connection: sa.Connection, run_id: str) -> bool:
     """Give the lease back; False where this run does not hold it. Safe to call twice."""
     released = connection.execute(

@@ -49,13 +49,9 @@ class Stage:
     """The staged pages of one table of one run, by number from 1."""
 
     def __init__(self, url: str, run_id: str, table: str) -> None:
-        try:
-            self._files, root = fs.FileSystem.from_uri(url)
-        except (pa.ArrowInvalid, OSError) as exc:
-            raise _stage_error(url, exc) from exc
+        self._files, run_folder = _open(url, run_id)
         self.url = url
-        self._run = f"{root.rstrip('/')}/{_safe(run_id)}"
-        self._folder = f"{self._run}/{table}"
+        self._folder = f"{run_folder}/{table}"
         self._table = table
 
     def write_page(self, staged: StagedPage) -> None:
@@ -124,12 +120,6 @@ class Stage:
         names = [info.base_name for info in found if info.base_name.endswith(".parquet")]
         return sorted(int(name.removesuffix(".parquet")) for name in names)
 
-    def remove_run(self) -> None:
-        """Remove what the whole run staged; nothing happens where that was done before."""
-        info = self._files.get_file_info([self._run])[0]
-        if info.type == fs.FileType.Directory:
-            self._guarded(lambda: self._files.delete_dir(self._run))
-
     def _write(self, kind: str, number: int, table: pa.Table, meta: dict[str, Any]) -> None:
         path = f"{self._folder}/{kind}/{number:09d}.parquet"
         whole = table.replace_schema_metadata({_META: json.dumps(meta, default=str).encode()})
@@ -151,6 +141,24 @@ class Stage:
             return work()
         except OSError as exc:
             raise _stage_error(self.url, exc) from exc
+
+
+def remove_run(url: str, run_id: str) -> None:
+    """Remove what a whole run staged; nothing happens where that was done before."""
+    files, folder = _open(url, run_id)
+    try:
+        if files.get_file_info([folder])[0].type == fs.FileType.Directory:
+            files.delete_dir(folder)
+    except OSError as exc:
+        raise _stage_error(url, exc) from exc
+
+
+def _open(url: str, run_id: str) -> tuple[fs.FileSystem, str]:
+    try:
+        files, root = fs.FileSystem.from_uri(url)
+    except (pa.ArrowInvalid, OSError) as exc:
+        raise _stage_error(url, exc) from exc
+    return files, f"{root.rstrip('/')}/{_safe(run_id)}"
 
 
 def _stage_error(url: str, exc: Exception) -> HubError:

@@ -1,0 +1,40 @@
+"""Extract: connect, read page by page, stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import SkipMixin
+
+from kwiksync_ops.operators.run_context import credentials_of, opened_source, stage_of
+from kwiksync_ops.operators.table_operator import KwikSyncTableOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from kwiksync_ops.services.table_sync import TableSync
+
+
+class KwikSyncExtractOperator(KwikSyncTableOperator, SkipMixin):
+    """Stages a table's pages. Where nothing is new, the steps after it are skipped."""
+
+    ui_color = "#1d4ed8"
+
+    def prepared(self, sync: TableSync) -> TableSync:
+        from kwiksync_ops.redaction import Redactor
+
+        return replace(sync, redactor=Redactor(credentials_of(sync).secrets))
+
+    def work(self, sync: TableSync, context: Context) -> Mapping[str, Any]:
+        from kwiksync_ops.services import inbound
+
+        with opened_source(sync, credentials_of(sync)) as source:
+            extracted = inbound.extract(sync, source, stage_of(sync))
+        self.log.info("Extracted %s", extracted)
+        if not extracted.records:
+            self.log.info("Nothing is new in %s; transform and load are skipped.", self.table)
+            context["ti"].xcom_push("return_value", asdict(extracted))
+            self.skip(context["ti"], self.get_direct_relatives(upstream=False))
+        return asdict(extracted)

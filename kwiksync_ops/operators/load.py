@@ -1,0 +1,26 @@
+"""Load: create or update, batch by batch, each batch one transaction of the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from kwiksync_ops.operators.run_context import stage_of
+from kwiksync_ops.operators.table_operator import KwikSyncTableOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from kwiksync_ops.services.table_sync import TableSync
+
+
+class KwikSyncLoadOperator(KwikSyncTableOperator):
+    """Commits the staged batches; a retry goes on after the last one that was committed."""
+
+    ui_color = "#047857"
+
+    def work(self, sync: TableSync, context: Context) -> Mapping[str, Any]:
+        from kwiksync_ops.services import inbound
+
+        return asdict(inbound.load(sync, stage_of(sync)))

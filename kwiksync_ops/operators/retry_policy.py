@@ -1,0 +1,25 @@
+"""Airflow's retries: exactly 1, 5 and 15 minutes after a failure, and none where waiting can't help."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from kwiksync_ops import retry
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class KwikSyncRetryPolicy(RetryPolicy):
+    """Needs `retries=3` on the task: a policy can't extend it."""
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        wait_s = retry.delay_s(exception, try_number)
+        if wait_s is None:
+            return RetryDecision.fail(reason=f"Not tried again: {exception}")
+        return RetryDecision.retry(timedelta(seconds=wait_s), reason=f"Tried again in {wait_s // 60} min: {exception}")

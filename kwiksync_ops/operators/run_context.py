@@ -1,0 +1,117 @@
+"""From Airflow's context of a task to a run of ours, and to the sync of one of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from kwiksync_ops.connectors.credentials import Credentials
+    from kwiksync_ops.connectors.source import Source
+    from kwiksync_ops.services.table_sync import Run, TableSync
+    from kwiksync_ops.storage.hub import Hub
+    from kwiksync_ops.storage.stage import Stage
+    from kwiksync_ops.system_spec.spec import SystemSpec
+
+
+def run_id_of(context: Context) -> str:
+    """Airflow's run ids are unique within a DAG, ours over all."""
+    return f"{context['dag_run'].dag_id}/{context['dag_run'].run_id}"
+
+
+@contextmanager
+def opened_hub() -> Iterator[Hub]:
+    from kwiksync_ops.settings import read_settings
+    from kwiksync_ops.storage.hub import open_hub
+
+    settings = read_settings()
+    hub = open_hub(settings.hub_url, settings.secret_keys)
+    try:
+        yield hub
+    finally:
+        hub.close()
+
+
+def read_system(system_file: str) -> SystemSpec:
+    """The system as its file says now."""
+    from kwiksync_ops.system_spec.loader import load_system
+
+    return load_system(Path(system_file), None)
+
+
+def run_of(context: Context, system: SystemSpec) -> Run:
+    from kwiksync_ops.services.table_sync import Run
+    from kwiksync_ops.vocabulary import Mode, Trigger
+
+    dag_run, params = context["dag_run"], context["params"]
+    return Run(
+        run_id=run_id_of(context),
+        system=system,
+        trigger=Trigger.SCHEDULE if dag_run.run_type == "scheduled" else Trigger.UI,
+        mode=Mode(params.get("mode") or Mode.INCREMENTAL),
+        who=dag_run.triggering_user_name or "airflow",
+        since=_moment(params.get("from")),
+        until=_moment(params.get("to")),
+    )
+
+
+def skip_unless_asked_for(context: Context, table: str) -> None:
+    """Raises AirflowSkipException where the run names tables, and this is not among them."""
+    wanted = context["params"].get("tables") or []
+    if wanted and table not in wanted:
+        raise AirflowSkipException(f"{table} was not asked for; this run syncs {', '.join(wanted)}.")
+
+
+def table_sync_of(context: Context, hub: Hub, system: SystemSpec, table: str) -> TableSync:
+    """The table's sync in this run, which holds no token yet."""
+    from kwiksync_ops.clock import SystemClock
+    from kwiksync_ops.services.systems import find_table
+    from kwiksync_ops.services.table_sync import TableSync
+
+    return TableSync(hub, run_of(context, system), find_table(system, table), SystemClock(), token=0)
+
+
+def stage_of(sync: TableSync) -> Stage:
+    from kwiksync_ops.settings import read_settings
+    from kwiksync_ops.storage.stage import Stage
+
+    return Stage(read_settings().stage_url, sync.run.run_id, sync.table.table)
+
+
+def credentials_of(sync: TableSync) -> Credentials:
+    """The system's connection from Airflow's store, and the Customer Key from the hub."""
+    from kwiksync_ops.operators.hooks import KwikSyncHook
+    from kwiksync_ops.services.keys import customer_key
+    from kwiksync_ops.settings import read_settings
+
+    system = sync.run.system
+    key = customer_key(sync.hub, read_settings().secret_keys, system.system)
+    return KwikSyncHook(system.connection_id).credentials(key)
+
+
+@contextmanager
+def opened_source(sync: TableSync, credentials: Credentials) -> Iterator[Source]:
+    """The system, called at most so many times a minute; a wait keeps the lease."""
+    from kwiksync_ops.connectors.registry import open_source
+    from kwiksync_ops.services.table_sync import LeaseKeepingClock
+    from kwiksync_ops.storage.api_calls import HubCallLimiter
+
+    system = sync.run.system
+    clock = LeaseKeepingClock(sync.clock, sync.renew)
+    limiter = HubCallLimiter(sync.hub, system.system, system.limits.calls_per_minute, clock)
+    source = open_source(system.kind, credentials, system.options, limiter, clock)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _moment(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,69 @@
+"""What the operators of a table have in common: the run, the lease, and the door at which every error is told."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException
+
+from kwiksync_ops.operators.run_context import opened_hub, read_system, skip_unless_asked_for, table_sync_of
+from kwiksync_ops.retry import ATTEMPTS
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from kwiksync_ops.services.table_sync import TableSync
+
+
+class KwikSyncTableOperator(BaseOperator):
+    """One step of the sync of one table.
+
+    Args:
+        system_file: path of the system's YAML file.
+        table: short name of the record table.
+    """
+
+    template_fields = ()
+    ui_fgcolor = "#ffffff"
+
+    def __init__(self, *, system_file: str, table: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.system_file = system_file
+        self.table = table
+
+    def execute(self, context: Context) -> Mapping[str, Any]:
+        from kwiksync_ops.services.table_sync import take_lease
+
+        skip_unless_asked_for(context, self.table)
+        with opened_hub() as hub:
+            sync = table_sync_of(context, hub, read_system(self.system_file), self.table)
+            try:
+                sync = self.prepared(sync)
+                return self.work(replace(sync, token=take_lease(hub, sync.run.run_id)), context)
+            except AirflowException:
+                raise
+            except Exception as exc:
+                self._tell(sync, exc, context)
+                raise
+
+    def prepared(self, sync: TableSync) -> TableSync:
+        """The sync with what the step needs beside it, before the lease is taken."""
+        return sync
+
+    @abstractmethod
+    def work(self, sync: TableSync, context: Context) -> Mapping[str, Any]:
+        """The step; what it returns goes through XCom: counts and references only."""
+
+    def _tell(self, sync: TableSync, error: Exception, context: Context) -> None:
+        from kwiksync_ops.services.outcome import record_failure
+
+        attempt = context["ti"].try_number
+        self.log.error("Attempt %d of %d failed: %s", attempt, ATTEMPTS, sync.redactor.text(str(error)))
+        try:
+            record_failure(sync, error, attempt)
+        except Exception:  # the hub is away: the failure itself must still reach Airflow
+            self.log.exception("The failure could not be written to the hub")

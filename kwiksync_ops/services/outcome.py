@@ -1,0 +1,72 @@
+"""How the sync of a table ended: told in the Sync Log and, when it failed for good, in the Error Log too."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kwiksync_ops import retry
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.errors import KwikSyncError
+from kwiksync_ops.redaction import Redactor
+from kwiksync_ops.services.table_sync import TableSync
+from kwiksync_ops.storage import error_log, lease, sync_log
+from kwiksync_ops.storage.error_log import ErrorEntry
+from kwiksync_ops.storage.hub import Connection, Hub
+from kwiksync_ops.storage.sync_log import TableRun
+from kwiksync_ops.vocabulary import LEASE_S, Direction, Severity, SyncStatus
+
+STOPPED = "The sync ended without a word: it was stopped, or its process was killed."
+
+
+def record_failure(sync: TableSync, error: Exception, attempt: int) -> None:
+    """Tell a failed attempt. The lease is held until the next one; the last one is logged as failed, once."""
+    wait_s = retry.delay_s(error, attempt)
+    sync.hub.write(lambda connection: _record(connection, sync, error, attempt, wait_s))
+
+
+def close_run(hub: Hub, run_id: str, clock: Clock) -> Sequence[Mapping[str, Any]]:
+    """The run's Sync Log rows; what still says that it runs is closed as cancelled. Twice is safe."""
+
+    def work(connection: Connection) -> Sequence[Mapping[str, Any]]:
+        for row in sync_log.read_run(connection, run_id):
+            if row["status"] == SyncStatus.RUNNING:
+                key = TableRun(run_id, row["system"], Direction(row["direction"]), row["table_name"])
+                text = " ".join(filter(None, (STOPPED, row["message"])))
+                sync_log.end(connection, key, SyncStatus.CANCELLED, now=clock.now(), message=text)
+        return [dict(row) for row in sync_log.read_run(connection, run_id)]
+
+    return hub.write(work)
+
+
+def _record(connection: Connection, sync: TableSync, error: Exception, attempt: int, wait_s: int | None) -> None:
+    text = sync.redactor.text(_text(error))
+    sync_log.start(connection, sync.key, **sync.log_facts())
+    if wait_s is not None:
+        again = f"Attempt {attempt} of {retry.ATTEMPTS} failed; again in {wait_s // 60} min. {text}"
+        sync_log.note(connection, sync.key, again)
+        lease.extend(connection, sync.run.run_id, wait_s + LEASE_S)
+        return
+    now, code = sync.clock.now(), _code(error)
+    sync_log.end(connection, sync.key, SyncStatus.FAILED, now=now, error_code=code, message=text)
+    error_log.append(connection, sync.key, [_entry(error, sync.redactor)], now=now, attempt=attempt)
+
+
+def _entry(error: Exception, redactor: Redactor) -> ErrorEntry:
+    stack = "".join(traceback.format_exception(error))
+    return ErrorEntry(
+        code=_code(error),
+        message=redactor.text(error.message if isinstance(error, KwikSyncError) else _text(error)),
+        remedy=error.remedy if isinstance(error, KwikSyncError) else "This is a defect of KWikSync: report it.",
+        severity=Severity.CRITICAL,
+        stack_trace=redactor.text(stack),
+    )
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, KwikSyncError) else KwikSyncError.code
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, KwikSyncError) else f"{KwikSyncError.code}: {type(error).__name__}: {error}"
