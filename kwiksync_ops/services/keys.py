@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.errors import CustomerKeyError
 from kwiksync_ops.storage import audit, customer_keys
 from kwiksync_ops.storage.customer_keys import StoredKey
-from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.vault import Vault
 
 MAX_KEY_LENGTH = 4_096
@@ -42,7 +40,7 @@ def set_customer_key(hub: Hub, vault: Vault, system: str, secret: str, *, who: s
     token = vault.encrypt(_owner(system, sys_id), secret)
     key = StoredKey(sys_id, system, vault.key_id, token, active=True, created_on=clock.now(), created_by=who)
 
-    def write(connection: sa.Connection) -> None:
+    def write(connection: Connection) -> None:
         before = customer_keys.replace(connection, key)
         details = {"old": before.sys_id if before else None, "new": sys_id, "encrypted_with": vault.key_id}
         audit.append(connection, "customer_key.set", system, who=who, now=key.created_on, details=details)

@@ -1,0 +1,84 @@
+"""What runs, what ran last, and how full the tables are: the Hub's page in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kwiksync_ops.storage import api_calls, error_log, lease, record_search, sync_log
+from kwiksync_ops.storage.hub import Connection, Hub
+from kwiksync_ops.storage.lease import LeaseState
+from kwiksync_ops.vocabulary import SyncStatus
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """A record table, and its newest Sync Log row of each system and direction."""
+
+    table: str
+    records: int
+    updated_on: datetime | None
+    last: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Status:
+    """`calls` holds, by system, the API calls of the last 60 seconds; `open_errors` open Error Log rows by code."""
+
+    lease: LeaseState | None
+    tables: tuple[TableStatus, ...]
+    open_errors: Mapping[str, int]
+    calls: Mapping[str, int]
+
+    @property
+    def running(self) -> str | None:
+        """The run that holds the lease now."""
+        return self.lease.run_id if self.lease and self.lease.is_held else None
+
+    @property
+    def is_syncing(self) -> bool:
+        return self.running is not None
+
+
+def read_status(hub: Hub) -> Status:
+    """All of it as of one moment."""
+    with hub.read() as connection:
+        last = [dict(row) for row in sync_log.last_by_table(connection)]
+        systems = sorted({row["system"] for row in last})
+        return Status(
+            lease=lease.state(connection),
+            tables=_tables(connection, last),
+            open_errors=error_log.count_open(connection),
+            calls={system: api_calls.used(connection, system) for system in systems},
+        )
+
+
+def recent_runs(hub: Hub, limit: int) -> Sequence[Mapping[str, Any]]:
+    """The newest Sync Log rows, newest first."""
+    with hub.read() as connection:
+        return [dict(row) for row in sync_log.latest(connection, limit=limit)]
+
+
+def run_rows(hub: Hub, run_id: str) -> Sequence[Mapping[str, Any]]:
+    """The Sync Log rows of one run."""
+    with hub.read() as connection:
+        return [dict(row) for row in sync_log.read_run(connection, run_id)]
+
+
+def is_stalled(row: Mapping[str, Any], status: Status) -> bool:
+    """A row that says running, while its run does not hold the lease: its process is gone."""
+    return bool(row["status"] == SyncStatus.RUNNING and row["run_id"] != status.running)
+
+
+def _tables(connection: Connection, last: Sequence[Mapping[str, Any]]) -> tuple[TableStatus, ...]:
+    return tuple(
+        TableStatus(
+            found.table,
+            found.records,
+            found.updated_on,
+            tuple(row for row in last if row["table_name"] == found.table),
+        )
+        for found in record_search.count_tables(connection)
+    )

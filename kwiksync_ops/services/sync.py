@@ -1,0 +1,209 @@
+"""A whole sync of a system in this process, table after table: what `kwiksync sync` does without Airflow."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from kwiksync_ops import retry
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.registry import open_source
+from kwiksync_ops.connectors.source import Source
+from kwiksync_ops.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    CustomerKeyError,
+    InsecureTransportError,
+    KwikSyncError,
+    LeaseError,
+)
+from kwiksync_ops.redaction import Redactor
+from kwiksync_ops.services.inbound import sync_table
+from kwiksync_ops.services.outcome import close_run, record_failure
+from kwiksync_ops.services.systems import find_table
+from kwiksync_ops.services.table_sync import LeaseKeepingClock, Run, TableSync, take_lease
+from kwiksync_ops.storage import lease
+from kwiksync_ops.storage.api_calls import HubCallLimiter
+from kwiksync_ops.storage.batches import Counts
+from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
+from kwiksync_ops.vocabulary import RECORD_TABLES, Direction, Mode, Trigger
+
+WAIT_FOR_LEASE_S = 2.0
+_OF_THE_SYSTEM = (AuthenticationError, CustomerKeyError, InsecureTransportError)
+"""What one table meets, the next one would meet too."""
+
+
+@dataclass(frozen=True)
+class SyncRequest:
+    """What to sync: these tables, or all where none is named; `since` and `until` read a window.
+
+    `retries`: a failed operation is tried again after 1, 5 and 15 minutes. `wait`: for a sync that runs.
+    """
+
+    tables: Sequence[str] = ()
+    mode: Mode = Mode.INCREMENTAL
+    since: datetime | None = None
+    until: datetime | None = None
+    retries: bool = True
+    wait: bool = False
+
+
+@dataclass(frozen=True)
+class TableOutcome:
+    """`counts` of a table that came to its end, `error` of one that failed, `skipped` why it was not begun."""
+
+    table: str
+    counts: Counts | None = None
+    error: KwikSyncError | None = None
+    skipped: str | None = None
+
+
+@dataclass(frozen=True)
+class SyncOutcome:
+    run_id: str
+    tables: tuple[TableOutcome, ...]
+
+    @property
+    def errors(self) -> tuple[KwikSyncError, ...]:
+        return tuple(table.error for table in self.tables if table.error)
+
+    @property
+    def rejected(self) -> int:
+        return sum(table.counts.failed for table in self.tables if table.counts)
+
+
+class Watcher(Protocol):
+    """Who is told while a sync runs."""
+
+    def begins(self, run_id: str, tables: Sequence[str]) -> None: ...
+
+    def waits(self, seconds: float, error: KwikSyncError) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Sync:
+    hub: Hub
+    run: Run
+    credentials: Credentials
+    request: SyncRequest
+    clock: Clock
+    watcher: Watcher
+
+    def table(self, table: TableSpec, token: int) -> TableSync:
+        return TableSync(self.hub, self.run, table, self.clock, token, Redactor(self.credentials.secrets))
+
+
+def sync_system(
+    hub: Hub,
+    system: SystemSpec,
+    credentials: Credentials,
+    request: SyncRequest,
+    *,
+    who: str,
+    clock: Clock,
+    watcher: Watcher,
+) -> SyncOutcome:
+    """Sync the tables under the lease. A table that fails takes with it those that refer to it, and no others.
+
+    Raises:
+        ConfigurationError: the system is not read from, or has no such table.
+        LeaseError: another sync runs.
+    """
+    tables = _tables(system, request.tables)
+    run = Run(f"cli_{uuid.uuid4().hex}", system, Trigger.CLI, request.mode, who, request.since, request.until)
+    sync = _Sync(hub, run, credentials, request, clock, watcher)
+    token = _take_lease(sync)
+    try:
+        watcher.begins(run.run_id, [table.table for table in tables])
+        return SyncOutcome(run.run_id, tuple(_sync_tables(sync, tables, token)))
+    finally:
+        close_run(hub, run.run_id, clock)
+        hub.write(lambda connection: lease.release(connection, run.run_id))
+
+
+def _sync_tables(sync: _Sync, tables: Sequence[TableSpec], token: int) -> Iterator[TableOutcome]:
+    failed: set[str] = set()
+    reason: str | None = None
+    for table in tables:
+        outcome = TableOutcome(table.table, skipped=reason or _blocked(table, failed))
+        if outcome.skipped is None:
+            outcome = _outcome(sync, table, token)
+        if outcome.counts is None:
+            failed.add(table.table)
+        if isinstance(outcome.error, _OF_THE_SYSTEM):
+            reason = f"{table.table} failed for a reason that all tables share."
+        yield outcome
+
+
+def _blocked(table: TableSpec, failed: set[str]) -> str | None:
+    missing = sorted(RECORD_TABLES[table.table].references & failed)
+    return f"It refers to {', '.join(missing)}, not synced." if missing else None
+
+
+def _outcome(sync: _Sync, table: TableSpec, token: int) -> TableOutcome:
+    try:
+        return TableOutcome(table.table, counts=_with_retries(sync, table, token))
+    except KwikSyncError as exc:
+        return TableOutcome(table.table, error=exc)
+
+
+def _with_retries(sync: _Sync, table: TableSpec, token: int) -> Counts:
+    """The table's counts. Each try has a fencing token of its own; the last one's failure is logged, and raised."""
+    current = sync.table(table, token)
+    for attempt in range(1, retry.ATTEMPTS + 1):
+        try:
+            if attempt > 1:
+                current = replace(current, token=take_lease(sync.hub, sync.run.run_id))
+            with _source(sync, current) as source:
+                return sync_table(current, source)
+        except Exception as exc:
+            can_wait = sync.request.retries and isinstance(exc, KwikSyncError)
+            delay_s = retry.delay_s(exc, attempt) if can_wait else None
+            record_failure(current, exc, attempt if delay_s is not None else retry.ATTEMPTS)
+            if delay_s is None or not isinstance(exc, KwikSyncError):
+                raise
+            sync.watcher.waits(delay_s, exc)
+            sync.clock.sleep(delay_s)
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+@contextmanager
+def _source(sync: _Sync, table: TableSync) -> Iterator[Source]:
+    """The system, called so often at most as it allows; a wait for a free call keeps the lease."""
+    system, clock = sync.run.system, LeaseKeepingClock(sync.clock, table.renew)
+    limiter = HubCallLimiter(sync.hub, system.system, system.limits.calls_per_minute, clock)
+    source = open_source(system.kind, sync.credentials, system.options, limiter, clock)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _take_lease(sync: _Sync) -> int:
+    is_told = False
+    while True:
+        try:
+            return take_lease(sync.hub, sync.run.run_id)
+        except LeaseError as exc:
+            if not sync.request.wait:
+                raise
+            if not is_told:
+                sync.watcher.waits(WAIT_FOR_LEASE_S, exc)
+            is_told = True
+            sync.clock.sleep(WAIT_FOR_LEASE_S)
+
+
+def _tables(system: SystemSpec, names: Sequence[str]) -> list[TableSpec]:
+    if system.direction == Direction.OUTBOUND:
+        raise ConfigurationError(
+            f"{system.system} is only written to: its direction is outbound.",
+            remedy=f"Set direction: inbound in {system.path} to read from it.",
+        )
+    wanted = {find_table(system, name).table for name in names}
+    return [table for table in system.tables if not wanted or table.table in wanted]
