@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.vocabulary import RETRY_DELAYS_S
 
 SECRET_KEYS_FILE = "secret_keys"  # noqa: S105  # the name of a file
 
@@ -23,6 +24,7 @@ class Settings:
         stage_url: where pages are staged (`KWIKSYNC_STAGE_URL`); `file:///…` or `s3://…`.
         secret_keys: Fernet keys, first one encrypts, all decrypt (`KWIKSYNC_SECRET_KEYS`, comma-separated). Not set,
             and the hub an embedded SQLite: a key a line of the file `<home>/secret_keys`, if it is there.
+        retry_delays_s: seconds after which a failed operation is tried again (`KWIKSYNC_RETRY_DELAYS_S`, `60,300,900`).
         home: folder of all that is not set otherwise (`KWIKSYNC_HOME`).
     """
 
@@ -31,6 +33,7 @@ class Settings:
     stage_url: str
     secret_keys: tuple[str, ...] = ()
     home: Path = Path("build/kwiksync")
+    retry_delays_s: tuple[int, ...] = RETRY_DELAYS_S
 
     def __repr__(self) -> str:
         return f"Settings(include={self.include}, stage_url={self.stage_url!r}, …)"
@@ -62,6 +65,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         stage_url=environ.get("KWIKSYNC_STAGE_URL", f"file://{home}/stage"),
         secret_keys=keys,
         home=home,
+        retry_delays_s=_retry_delays(environ.get("KWIKSYNC_RETRY_DELAYS_S", "")),
     )
 
 
@@ -70,10 +74,21 @@ def key_id(key: str) -> str:
     return hashlib.sha256(b"kwiksync-key-id:" + key.encode()).hexdigest()[:16]
 
 
+def _retry_delays(text: str) -> tuple[int, ...]:
+    if not text.strip():
+        return RETRY_DELAYS_S
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigurationError(
+            f"KWIKSYNC_RETRY_DELAYS_S is {text!r}.", remedy="Give whole seconds with commas between: 60,300,900."
+        )
+    return tuple(map(int, parts))
+
+
 def _keys_of(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigurationError(

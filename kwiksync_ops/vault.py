@@ -74,20 +74,30 @@ def _make_key_file(path: Path) -> bool:
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123  # by descriptor
-            file.write(Fernet.generate_key() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)
-    except FileExistsError:
-        return False
+        _write_new(part, Fernet.generate_key() + b"\n")
+        return _link(part, path)
     except OSError as exc:
         raise ConfigurationError(
             f"The file of secret keys {path} can't be made: {exc.strerror}.",
             remedy="Let KWIKSYNC_HOME name a folder that may be written to, or set KWIKSYNC_SECRET_KEYS.",
         ) from exc
     finally:
-        part.unlink(missing_ok=True)
+        if part.parent.is_dir():
+            part.unlink(missing_ok=True)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123  # by descriptor
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _link(part: Path, path: Path) -> bool:
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        return False
     return True
 
 

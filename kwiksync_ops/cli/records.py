@@ -83,11 +83,16 @@ def _show(
     output: Output, table: RecordTable, stream: Iterable[Mapping[str, Any]], chosen: Sequence[str], total: int
 ) -> None:
     names = chosen or _fitting(table, output.human.width)
-    rows = [[record[name] for name in names] for record in stream]
+    rows = [[_raw(record[name]) for name in names] for record in stream]
     if rows:
         output.table([Field(name, shortest=max(6, len(name))) for name in names], rows)
     more = "" if len(rows) == total else " More: --limit 0, --fields, --where; all of it: --csv or --json."
     output.say(f"{len(rows):,} of {count(total, 'record')}.{more}", style="dim")
+
+
+def _raw(value: Any) -> Any:
+    """A number of a record stands as it is, so that it can be compared and searched for."""
+    return str(value) if type(value) is int else value
 
 
 def _fitting(table: RecordTable, width: int) -> list[str]:

@@ -21,7 +21,7 @@ WATCH_S = 2.0
 
 _TABLES = (
     Field("Table", shortest=12),
-    Field("Records", is_number=True),
+    Field("Count", is_number=True),
     Field("System", shortest=6),
     Field("Last sync"),
     Field("Status", is_status=True),

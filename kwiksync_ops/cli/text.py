@@ -57,14 +57,15 @@ def moment(value: datetime | None) -> str:
 
 def ago(value: datetime | None, now: datetime) -> str:
     """`3 min ago`: how long it is since a moment."""
-    return f"{duration(max((now - value).total_seconds(), 0))} ago" if value else "never"
+    return f"{duration(max(round((now - value).total_seconds()), 0))} ago" if value else "never"
 
 
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return NONE
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        has_tenths = isinstance(seconds, float) and seconds < 10
+        return f"{seconds:.1f} s" if has_tenths else f"{seconds:.0f} s"
     for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size:.0f} {name}"

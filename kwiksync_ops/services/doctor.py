@@ -18,6 +18,7 @@ from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.registry import open_source
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError
 from kwiksync_ops.rate_limit import CallLimiter
+from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services import configuration
 from kwiksync_ops.services.configuration_plan import Plan
 from kwiksync_ops.services.connections import credentials_of, find_connection
@@ -225,7 +226,7 @@ def _system_checks(
 def _connection(system: SystemSpec) -> Finding:
     found = find_connection(system.connection_id)
     known = credentials_of(found.host, found.login, found.password, found.extra, None)
-    return Verdict.OK, f"{system.connection_id}, from {found.origin}: {known!r}", ""
+    return Verdict.OK, f"{Redactor(known.secrets).url(known.base_url)}, from {found.origin}", ""
 
 
 def _answers(settings: Settings, hub: Hub, system: SystemSpec, clock: Clock) -> Finding:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from kwiksync_ops.clock import Clock, SystemClock
-from kwiksync_ops.errors import HubError
+from kwiksync_ops.errors import ConfigurationError, HubError
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ Connection = sa.Connection
 T = TypeVar("T")
 
 ATTEMPTS = 6
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 _DEADLOCK_OR_SERIALIZATION = {"40001", "40P01"}
 _NOW_S = {
     "postgresql": "cast(extract(epoch from clock_timestamp()) as double precision)",
@@ -76,8 +77,11 @@ def open_hub(url: str, audit_keys: tuple[str, ...] = (), clock: Clock | None = N
     """The hub at a SQLAlchemy URL. Opens no connection yet; makes the folder of a SQLite file.
 
     `audit_keys` sign the audit chain: the first signs, each can verify.
+
+    Raises:
+        ConfigurationError: the URL is not one of SQLite or PostgreSQL.
     """
-    parsed = sa.make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +92,19 @@ def open_hub(url: str, audit_keys: tuple[str, ...] = (), clock: Clock | None = N
             parsed, pool_pre_ping=True, pool_size=3, connect_args={"options": "-c timezone=UTC", "connect_timeout": 10}
         )
     return Hub(engine, audit_keys, clock or SystemClock())
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        parsed = None
+    if parsed is None or parsed.drivername not in DRIVERS:
+        raise ConfigurationError(
+            f"KWIKSYNC_HUB_URL is not the URL of a hub{f': {parsed.drivername}' if parsed else ''}.",
+            remedy="Write sqlite:///path/to/hub.db, or postgresql+psycopg://user:password@host/database.",
+        )
+    return parsed
 
 
 def now_s(connection: sa.Connection) -> sa.ColumnElement[float]:
