@@ -68,7 +68,7 @@ class Output:
 
     def say(self, text: str, *, style: str = "") -> None:
         """One line beside the answer."""
-        self.human.print(Text(printable(text), style=style), soft_wrap=not self.human.is_terminal)
+        self.human.print(Text(printable(text), style=style))
 
     def table(self, fields: Sequence[Field], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
         if not self.is_json:

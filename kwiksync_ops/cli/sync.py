@@ -20,7 +20,7 @@ from kwiksync_ops.cli.session import JsonOption, Session, open_session
 from kwiksync_ops.cli.status import failed_cell, run_document, status_cell
 from kwiksync_ops.cli.text import count, duration
 from kwiksync_ops.errors import KwikSyncError
-from kwiksync_ops.vocabulary import Mode
+from kwiksync_ops.vocabulary import RETRY_DELAYS_S, Mode
 
 if TYPE_CHECKING:
     from kwiksync_ops.services.sync import SyncOutcome
@@ -84,7 +84,8 @@ def sync(
     window = _moment(since, "--from"), _moment(until, "--to")
     if window[0] and window[1] and window[0] >= window[1]:
         raise typer.BadParameter("the window ends before it begins: --from must be earlier than --to.")
-    request = SyncRequest(tables or (), mode, *window, retries=not no_retry, wait=wait)
+    delays_s = () if no_retry else RETRY_DELAYS_S
+    request = SyncRequest(tables or (), mode, *window, retry_delays_s=delays_s, wait=wait)
     with open_session() as session, _stopped_by_sigterm():
         spec = find_system(session.settings.include, system)
         known = credentials(session.settings, session.hub, spec)
@@ -153,9 +154,9 @@ def _report(output: Output, session: Session, outcome: SyncOutcome, mode: Mode) 
     for error in dict.fromkeys(outcome.errors):
         show_error(error)
     calls = sum(row["api_calls"] for row in rows.values())
-    text = f"Run {outcome.run_id}: {count(calls, 'API call')}"
-    rejected = f", {count(outcome.rejected, 'record')} rejected: kwiksync errors list" if outcome.rejected else ""
-    output.say(f"{text}{rejected}.", style="yellow" if rejected else "dim")
+    output.say(f"Run {outcome.run_id}: {count(calls, 'API call')}.", style="dim")
+    if outcome.rejected:
+        output.say(f"{count(outcome.rejected, 'record')} rejected: kwiksync errors list", style="yellow")
 
 
 def _row(row: Mapping[str, Any] | None, table: str, now: datetime) -> tuple[Any, ...]:

@@ -64,8 +64,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return NONE
     if seconds < 60:
-        has_tenths = isinstance(seconds, float) and seconds < 10
-        return f"{seconds:.1f} s" if has_tenths else f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 10 and seconds % 1 else f"{seconds:.0f} s"
     for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size:.0f} {name}"

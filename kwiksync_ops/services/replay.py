@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -21,6 +20,7 @@ from kwiksync_ops.services.configuration import applied_mapping
 from kwiksync_ops.services.errors import ErrorRow
 from kwiksync_ops.services.inbound import finish
 from kwiksync_ops.services.rejections import error_entries
+from kwiksync_ops.services.sync import new_run_id
 from kwiksync_ops.services.systems import find_system, find_table
 from kwiksync_ops.services.table_sync import Run, TableSync, take_lease
 from kwiksync_ops.storage import batches, error_log, lease, sync_log
@@ -79,7 +79,7 @@ def replay(
     outcomes: list[ReplayOutcome] = []
     counts, run_ids = Counts(), []
     for system, of_system in _by_system(rows).items():
-        run = Run(f"replay_{uuid.uuid4().hex}", find_system(include, system), Trigger.REPLAY, Mode.FULL, who)
+        run = Run(new_run_id("replay", clock), find_system(include, system), Trigger.REPLAY, Mode.FULL, who)
         token = take_lease(hub, run.run_id)
         run_ids.append(run.run_id)
         try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from typing import Protocol
 
 from kwiksync_ops import retry
@@ -32,7 +33,7 @@ from kwiksync_ops.storage.api_calls import HubCallLimiter
 from kwiksync_ops.storage.batches import Counts
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
-from kwiksync_ops.vocabulary import RECORD_TABLES, Direction, Mode, Trigger
+from kwiksync_ops.vocabulary import RECORD_TABLES, RETRY_DELAYS_S, Direction, Mode, Trigger
 
 WAIT_FOR_LEASE_S = 2.0
 _OF_THE_SYSTEM = (AuthenticationError, CustomerKeyError, InsecureTransportError)
@@ -43,14 +44,14 @@ _OF_THE_SYSTEM = (AuthenticationError, CustomerKeyError, InsecureTransportError)
 class SyncRequest:
     """What to sync: these tables, or all where none is named; `since` and `until` read a window.
 
-    `retries`: a failed operation is tried again after 1, 5 and 15 minutes. `wait`: for a sync that runs.
+    A failed operation is tried again after each of the delays. `wait`: for a sync that runs.
     """
 
     tables: Sequence[str] = ()
     mode: Mode = Mode.INCREMENTAL
     since: datetime | None = None
     until: datetime | None = None
-    retries: bool = True
+    retry_delays_s: Sequence[int] = RETRY_DELAYS_S
     wait: bool = False
 
 
@@ -116,7 +117,7 @@ def sync_system(
         LeaseError: another sync runs.
     """
     tables = _tables(system, request.tables)
-    run = Run(f"cli_{uuid.uuid4().hex}", system, Trigger.CLI, request.mode, who, request.since, request.until)
+    run = Run(new_run_id("cli", clock), system, Trigger.CLI, request.mode, who, request.since, request.until)
     sync = _Sync(hub, run, credentials, request, clock, watcher)
     token = _take_lease(sync)
     try:
@@ -125,6 +126,11 @@ def sync_system(
     finally:
         close_run(hub, run.run_id, clock)
         hub.write(lambda connection: lease.release(connection, run.run_id))
+
+
+def new_run_id(kind: str, clock: Clock) -> str:
+    """`cli_20260131T083000_1a2b3c4d`: told apart by eye, and by chance from those of other machines."""
+    return f"{kind}_{clock.now():%Y%m%dT%H%M%S}_{secrets.token_hex(4)}"
 
 
 def _sync_tables(sync: _Sync, tables: Sequence[TableSpec], token: int) -> Iterator[TableOutcome]:
@@ -156,16 +162,16 @@ def _outcome(sync: _Sync, table: TableSpec, token: int) -> TableOutcome:
 def _with_retries(sync: _Sync, table: TableSpec, token: int) -> Counts:
     """The table's counts. Each try has a fencing token of its own; the last one's failure is logged, and raised."""
     current = sync.table(table, token)
-    for attempt in range(1, retry.ATTEMPTS + 1):
+    for attempt in count(1):
         try:
             if attempt > 1:
                 current = replace(current, token=take_lease(sync.hub, sync.run.run_id))
             with _source(sync, current) as source:
                 return sync_table(current, source)
         except Exception as exc:
-            can_wait = sync.request.retries and isinstance(exc, KwikSyncError)
-            delay_s = retry.delay_s(exc, attempt) if can_wait else None
-            record_failure(current, exc, attempt if delay_s is not None else retry.ATTEMPTS)
+            delays_s = sync.request.retry_delays_s if isinstance(exc, KwikSyncError) else ()
+            record_failure(current, exc, attempt, delays_s)
+            delay_s = retry.delay_s(exc, attempt, delays_s)
             if delay_s is None or not isinstance(exc, KwikSyncError):
                 raise
             sync.watcher.waits(delay_s, exc)
