@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,7 @@ from kwiksync_ops.operators.transform import KwikSyncTransformOperator
 from kwiksync_ops.settings import read_settings
 from kwiksync_ops.system_spec.loader import BrokenSystem, load_systems
 from kwiksync_ops.system_spec.spec import SystemSpec
-from kwiksync_ops.vocabulary import RECORD_TABLES, RETRY_DELAYS_S, Direction, Mode
-
-_START = datetime(2026, 1, 1, tzinfo=UTC)
-_DEFAULTS: dict[str, Any] = {
-    "owner": "kwiksync",
-    "retries": len(RETRY_DELAYS_S),
-    "retry_policy": KwikSyncRetryPolicy(),
-    "retry_delay": timedelta(seconds=RETRY_DELAYS_S[0]),
-}
+from kwiksync_ops.vocabulary import RECORD_TABLES, Direction, Mode
 
 
 def inbound_dags(include: Path | None = None) -> dict[str, DAG]:
@@ -46,11 +38,10 @@ def _inbound_dag(system: SystemSpec) -> DAG:
         description=f"Brings what changed in {system.system} into the KWikSync tables",
         doc_md=_doc(system),
         schedule=CronTriggerTimetable(system.schedule, timezone=system.timezone) if system.schedule else None,
-        start_date=_START,
         catchup=False,
         max_active_runs=1,
         max_active_tasks=1,
-        default_args=_DEFAULTS,
+        default_args=_retries(),
         params=_params(system),
         tags=["kwiksync", "inbound", system.kind],
     ) as dag:
@@ -60,6 +51,17 @@ def _inbound_dag(system: SystemSpec) -> DAG:
         release = KwikSyncReleaseOperator(task_id="release").as_teardown(setups=acquire)
         list(loads.values()) >> log >> release
     return dag
+
+
+def _retries() -> dict[str, Any]:
+    """The policy says when; `retry_delay` counts after a hard kill, when no policy is asked."""
+    delays_s = read_settings().retry_delays_s
+    return {
+        "owner": "kwiksync",
+        "retries": len(delays_s),
+        "retry_policy": KwikSyncRetryPolicy(),
+        "retry_delay": timedelta(seconds=delays_s[0]),
+    }
 
 
 def _table_groups(system: SystemSpec, acquire: BaseOperator) -> dict[str, BaseOperator]:
@@ -125,7 +127,6 @@ def _broken_dag(system: BrokenSystem) -> DAG:
         description=f"{system.path.name} is faulty: see the documentation of this DAG",
         doc_md=f"### {system.path.name} is faulty\n\n```\n{system.error}\n```\n",
         schedule=None,
-        start_date=_START,
         tags=["kwiksync", "inbound", "faulty"],
     ) as dag:
         _FaultyConfigurationOperator(task_id="read_configuration", system_file=str(system.path))

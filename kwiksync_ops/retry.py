@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kwiksync_ops.errors import FatalError, RecordError
 from kwiksync_ops.vocabulary import RETRY_DELAYS_S
 
-ATTEMPTS = len(RETRY_DELAYS_S) + 1
 
-
-def delay_s(error: BaseException, attempt: int) -> int | None:
+def delay_s(error: BaseException, attempt: int, delays_s: Sequence[int] = RETRY_DELAYS_S) -> int | None:
     """Seconds to wait after this attempt (1, 2, …) failed; None where it was the last one, or waiting can't help."""
-    if isinstance(error, FatalError | RecordError) or attempt > len(RETRY_DELAYS_S):
+    if isinstance(error, FatalError | RecordError) or attempt > len(delays_s):
         return None
-    return RETRY_DELAYS_S[attempt - 1]
+    return delays_s[attempt - 1]
+
+
+def span(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"

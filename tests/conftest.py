@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,8 @@ from kwiksync_ops.storage import schema
 from kwiksync_ops.storage.hub import Hub, open_hub
 from tests.support.https_server import HttpsServer
 from tests.support.postgresql import empty_database, running_postgresql
+
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="kwiksync-airflow-")  # what imports Airflow makes files there
 
 LOCAL_NAMES = ("127.0.0.1", "localhost")
 

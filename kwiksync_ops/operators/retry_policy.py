@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 from airflow.sdk import RetryDecision, RetryPolicy
 
 from kwiksync_ops import retry
+from kwiksync_ops.settings import read_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class KwikSyncRetryPolicy(RetryPolicy):
-    """Needs `retries=3` on the task: a policy can't extend it."""
+    """The task's `retries` must be as many as there are delays: a policy can't extend them."""
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        wait_s = retry.delay_s(exception, try_number)
+        wait_s = retry.delay_s(exception, try_number, read_settings().retry_delays_s)
         if wait_s is None:
             return RetryDecision.fail(reason=f"Not tried again: {exception}")
-        return RetryDecision.retry(timedelta(seconds=wait_s), reason=f"Tried again in {wait_s // 60} min: {exception}")
+        return RetryDecision.retry(
+            timedelta(seconds=wait_s), reason=f"Tried again in {retry.span(wait_s)}: {exception}"
+        )

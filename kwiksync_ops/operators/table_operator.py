@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
 from kwiksync_ops.operators.run_context import opened_hub, read_system, skip_unless_asked_for, table_sync_of
-from kwiksync_ops.retry import ATTEMPTS
+from kwiksync_ops.settings import read_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -62,8 +62,8 @@ class KwikSyncTableOperator(BaseOperator):
         from kwiksync_ops.services.outcome import record_failure
 
         attempt = context["ti"].try_number
-        self.log.error("Attempt %d of %d failed: %s", attempt, ATTEMPTS, sync.redactor.text(str(error)))
+        self.log.error("Attempt %d failed: %s", attempt, sync.redactor.text(str(error)))
         try:
-            record_failure(sync, error, attempt)
+            record_failure(sync, error, attempt, read_settings().retry_delays_s)
         except Exception:  # the hub is away: the failure itself must still reach Airflow
             self.log.exception("The failure could not be written to the hub")

@@ -15,15 +15,16 @@ from kwiksync_ops.storage import error_log, lease, sync_log
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.sync_log import TableRun
-from kwiksync_ops.vocabulary import LEASE_S, Direction, Severity, SyncStatus
+from kwiksync_ops.vocabulary import LEASE_S, RETRY_DELAYS_S, Direction, Severity, SyncStatus
 
 STOPPED = "The sync ended without a word: it was stopped, or its process was killed."
 
 
-def record_failure(sync: TableSync, error: Exception, attempt: int) -> None:
+def record_failure(sync: TableSync, error: Exception, attempt: int, delays_s: Sequence[int] = RETRY_DELAYS_S) -> None:
     """Tell a failed attempt. The lease is held until the next one; the last one is logged as failed, once."""
-    wait_s = retry.delay_s(error, attempt)
-    sync.hub.write(lambda connection: _record(connection, sync, error, attempt, wait_s))
+    wait_s = retry.delay_s(error, attempt, delays_s)
+    attempts = f"{attempt} of {len(delays_s) + 1}"
+    sync.hub.write(lambda connection: _record(connection, sync, error, (attempt, attempts), wait_s))
 
 
 def close_run(hub: Hub, run_id: str, clock: Clock) -> Sequence[Mapping[str, Any]]:
@@ -40,17 +41,20 @@ def close_run(hub: Hub, run_id: str, clock: Clock) -> Sequence[Mapping[str, Any]
     return hub.write(work)
 
 
-def _record(connection: Connection, sync: TableSync, error: Exception, attempt: int, wait_s: int | None) -> None:
+def _record(
+    connection: Connection, sync: TableSync, error: Exception, attempt: tuple[int, str], wait_s: int | None
+) -> None:
+    number, attempts = attempt
     text = sync.redactor.text(_text(error))
     sync_log.start(connection, sync.key, **sync.log_facts())
     if wait_s is not None:
-        again = f"Attempt {attempt} of {retry.ATTEMPTS} failed; again in {wait_s // 60} min. {text}"
+        again = f"Attempt {attempts} failed; again in {retry.span(wait_s)}. {text}"
         sync_log.note(connection, sync.key, again)
         lease.extend(connection, sync.run.run_id, wait_s + LEASE_S)
         return
     now, code = sync.clock.now(), _code(error)
     sync_log.end(connection, sync.key, SyncStatus.FAILED, now=now, error_code=code, message=text)
-    error_log.append(connection, sync.key, [_entry(error, sync.redactor)], now=now, attempt=attempt)
+    error_log.append(connection, sync.key, [_entry(error, sync.redactor)], now=now, attempt=number)
 
 
 def _entry(error: Exception, redactor: Redactor) -> ErrorEntry:
