@@ -64,15 +64,15 @@ class Output:
         """The answer for a person, where no JSON was asked for."""
         if not self.is_json:
             for part in parts:
-                self.human.print(part)
+                self._print(part)
 
     def say(self, text: str, *, style: str = "") -> None:
         """One line beside the answer."""
-        self.human.print(Text(printable(text), style=style))
+        self._print(Text(printable(text), style=style))
 
     def table(self, fields: Sequence[Field], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
         if not self.is_json:
-            self.human.print(make_table(fields, rows, width=self.human.width, title=title))
+            self._print(make_table(fields, rows, width=self.human.width, title=title))
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
         """The items, with a bar on stderr where somebody sees it and it does not run into the answer."""
@@ -103,7 +103,17 @@ class Output:
         grid.add_column(overflow="fold")
         for name, value in pairs:
             grid.add_row(name, value if isinstance(value, Text) else Text(shown(value)))
-        self.human.print(Padding(grid, (0, 1)))
+        self._print(Padding(grid, (0, 1)))
+
+    def _print(self, part: RenderableType) -> None:
+        """In a pipe without the blanks that fill a terminal's lines."""
+        if self.human.is_terminal:
+            self.human.print(part)
+            return
+        with self.human.capture() as captured:
+            self.human.print(part)
+        lines = [line.rstrip() for line in captured.get().splitlines()]
+        self.human.file.write("\n".join(lines) + "\n")
 
 
 def make_table(fields: Sequence[Field], rows: Iterable[Sequence[Any]], *, width: int, title: str = "") -> Table:

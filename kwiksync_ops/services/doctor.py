@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kwiksync_ops.batch import Page
 from kwiksync_ops.clock import Clock
+from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError
 from kwiksync_ops.rate_limit import CallLimiter
@@ -55,6 +56,10 @@ class Check:
     detail: str
     remedy: str = ""
 
+    @property
+    def is_passed(self) -> bool:
+        return self.verdict in (Verdict.OK, Verdict.WARNING)
+
 
 Finding = tuple[Verdict, str, str]
 
@@ -87,9 +92,7 @@ def _checked(name: str, find: Callable[[], Finding]) -> Check:
 
 
 def _after(needed: Check, name: str, find: Callable[[], Finding]) -> Check:
-    if needed.verdict in (Verdict.FAILED, Verdict.SKIPPED):
-        return Check(name, Verdict.SKIPPED, f"needs {needed.name}")
-    return _checked(name, find)
+    return _checked(name, find) if needed.is_passed else Check(name, Verdict.SKIPPED, f"needs {needed.name}")
 
 
 def _python() -> Finding:
@@ -213,26 +216,27 @@ def _sound_systems(settings: Settings) -> list[SystemSpec]:
 def _system_checks(
     settings: Settings, hub: Hub, system: SystemSpec, current: Check, clock: Clock, *, calls_systems: bool
 ) -> Iterator[Check]:
-    connection = _checked(f"{system.system} connection", partial(_connection, system))
+    known: list[Credentials] = []
+    connection = _checked(f"{system.system} connection", partial(_connection, settings, hub, system, current, known))
     yield connection
     name = f"{system.system} answers"
     if not calls_systems:
         yield Check(name, Verdict.SKIPPED, "not asked for")
         return
-    needed = connection if connection.verdict is Verdict.FAILED else current
-    yield _after(needed, name, partial(_answers, settings, hub, system, clock))
+    needed = current if connection.is_passed else connection
+    yield _after(needed, name, lambda: _answers(hub, system, known[0], clock))
 
 
-def _connection(system: SystemSpec) -> Finding:
+def _connection(settings: Settings, hub: Hub, system: SystemSpec, current: Check, known: list[Credentials]) -> Finding:
+    """Airflow is asked once: what it says goes into `known` for the call to the system."""
     found = find_connection(system.connection_id)
-    known = credentials_of(found.host, found.login, found.password, found.extra, None)
-    return Verdict.OK, f"{Redactor(known.secrets).url(known.base_url)}, from {found.origin}", ""
+    key = customer_key(hub, settings.secret_keys, system.system) if current.is_passed else None
+    known.append(credentials_of(found.host, found.login, found.password, found.extra, key))
+    url = Redactor(known[0].secrets).url(known[0].base_url)
+    return Verdict.OK, f"{url}, from {found.origin}", ""
 
 
-def _answers(settings: Settings, hub: Hub, system: SystemSpec, clock: Clock) -> Finding:
-    found = find_connection(system.connection_id)
-    key = customer_key(hub, settings.secret_keys, system.system)
-    known = credentials_of(found.host, found.login, found.password, found.extra, key)
+def _answers(hub: Hub, system: SystemSpec, known: Credentials, clock: Clock) -> Finding:
     limiter: CallLimiter = HubCallLimiter(hub, system.system, system.limits.calls_per_minute, clock)
     source = open_source(system.kind, known, system.options, limiter, clock)
     try:

@@ -14,6 +14,7 @@ from tests.integration.cli.conftest import Cli, assert_fits
 
 COMMANDS = [
     "plan",
+    "preview",
     "apply",
     "export",
     "rollback",

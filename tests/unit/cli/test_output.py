@@ -51,7 +51,7 @@ def test_a_column_of_lesser_weight_is_left_out_on_a_narrow_terminal() -> None:
 def test_in_a_pipe_nothing_is_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     Output().table(FIELDS, ROWS)
-    assert ROWS[0][3] in capsys.readouterr().out
+    assert str(ROWS[0][3]).rstrip() in capsys.readouterr().out
 
 
 def test_with_json_the_answer_is_on_stdout_and_all_words_are_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
