@@ -6,14 +6,15 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kwiksync_ops.clock import Clock, SystemClock
 from kwiksync_ops.settings import Settings, read_settings
-from kwiksync_ops.storage import schema
-from kwiksync_ops.storage.hub import Hub, open_hub
+
+if TYPE_CHECKING:
+    from kwiksync_ops.storage.hub import Hub
 
 JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="JSON on stdout, everything else on stderr.")]
 
@@ -34,6 +35,9 @@ def open_session(*, is_current: bool = True) -> Iterator[Session]:
         ConfigurationError: the schema is missing, older or newer.
         HubError: the hub can't be reached.
     """
+    from kwiksync_ops.storage import schema
+    from kwiksync_ops.storage.hub import open_hub
+
     settings = read_settings()
     hub = open_hub(settings.hub_url, settings.secret_keys)
     try:

@@ -135,6 +135,13 @@ def test_control_signs_in_a_message_do_not_reach_the_terminal(cli: Cli) -> None:
     assert "\x1b" not in answer.err.replace("\x1b[0m", "")
 
 
+def test_help_and_completion_load_no_heavy_library() -> None:
+    heavy = "sqlalchemy alembic pandas pyarrow requests cryptography airflow"
+    code = f"import sys, kwiksync_ops.cli.app; print(*(set(sys.modules) & set('{heavy}'.split())))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == []
+
+
 def kwiksync(cli: Cli, *words: str) -> list[str]:
     return [str(Path(sys.executable).with_name("kwiksync")), *words]
 
