@@ -1,7 +1,7 @@
 """dlt's side of the benchmark, run by the virtual environment that has dlt: one process for one case.
 
-`dlt_side.py WORK_FOLDER DESTINATION DATABASE_URL BASE_URL DATABASE_PID`: the same pages, by dlt's `rest_api` source, with
-its defaults: write disposition `merge` by primary key.
+`dlt_side.py WORK_FOLDER DESTINATION DATABASE_URL BASE_URL DATABASE_PID`: the same pages, by dlt's `rest_api` source,
+with its defaults: write disposition `merge` by primary key.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import dlt
 from dlt.sources.rest_api import rest_api_source
-
 from figures import measure, tell
 
 DATASET = "bench"

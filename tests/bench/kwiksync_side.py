@@ -72,7 +72,7 @@ class _Known:
 def map_tickets() -> dict[str, Any]:
     """The median of many rounds, each of 1,000 records."""
     mapping = compile_mapping(
-        read_mapping(STANDARD),
+        read_mapping(STANDARD, "erp"),
         key_field="ticket_id",
         cursor_field="updated_at",
         cursor_format="D/M/YYYY HH:mm",

@@ -107,7 +107,9 @@ def main() -> None:
     folder, records = Path(sys.argv[1]), int(sys.argv[2])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
-    sets = {name: Pages(folder / f"{name}.pages", records, is_changed=name == "changed") for name in ("base", "changed")}
+    sets = {
+        name: Pages(folder / f"{name}.pages", records, is_changed=name == "changed") for name in ("base", "changed")
+    }
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_serve, args=(listener, context, sets), daemon=True).start()
     print(listener.getsockname()[1], flush=True)
