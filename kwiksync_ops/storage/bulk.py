@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+
+_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_SPECIAL = re.compile(r"[\\\t\n\r]")
 
 
 def insert_rows(
@@ -20,32 +23,56 @@ def insert_rows(
     if connection.dialect.name == "postgresql":
         cursor = connection.connection.cursor()
         with cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]  # psycopg's own
-            for row in rows:
-                copy.write_row(row)
+            copy.write(_copy_text(rows))
         return
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  # names of our own tables
-    connection.exec_driver_sql(statement, [*_bound(connection, table, columns, rows)])
+    connection.exec_driver_sql(statement, _bound(connection, table, columns, rows))
 
 
 def among(connection: sa.Connection, column: sa.ColumnElement[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
     """`column` is one of many texts, as one bound value: the statement's text, and so its plan, stays the same."""
-    if connection.dialect.name == "postgresql":
-        texts = sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.Text()))
-        return column == sa.func.any(texts)
     texts = sa.bindparam(None, json.dumps(list(values)), type_=sa.Text())
+    if connection.dialect.name == "postgresql":
+        # An array from a subquery: the planner sees no values, and always takes the index.
+        value = sa.func.json_array_elements_text(sa.cast(texts, sa.JSON)).column_valued("value")
+        return column == sa.func.any(sa.func.array(sa.select(value).scalar_subquery()))
     return column.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(texts)))
+
+
+def _copy_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows in COPY's text format, written column by column."""
+    columns = [_copy_column(values) for values in zip(*rows, strict=True)]
+    return "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
+
+
+def _copy_column(values: Sequence[Any]) -> Sequence[str]:
+    kinds = set(map(type, values))
+    first = values[0]
+    if len(kinds) == 1 and all(value is first for value in values):
+        return [_copy_value(first)] * len(values)
+    if kinds == {str} and not _SPECIAL.search("".join(values)):
+        return values
+    return [_copy_value(value) for value in values]
+
+
+def _copy_value(value: Any) -> str:
+    if value is None:
+        return r"\N"
+    if type(value) is str:
+        return value if value.isalnum() else value.translate(_ESCAPED)
+    if type(value) is bytes:
+        return rf"\\x{value.hex()}"
+    return str(value)
 
 
 def _bound(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> Iterable[tuple[Any, ...]]:
+) -> list[tuple[Any, ...]]:
+    """The rows as SQLite's driver takes them, converted column by column."""
     dialect = connection.dialect
-    processors = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns]
-    if not any(processors):
-        yield from map(tuple, rows)
-        return
-    for row in rows:
-        yield tuple(
-            value if process is None else process(value) for value, process in zip(row, processors, strict=True)
-        )
+    bound: list[Iterable[Any]] = []
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        process = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        bound.append(values if process is None else map(process, values))
+    return list(zip(*bound, strict=True))
