@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -71,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in given if word != "--debug"]
     is_debug, is_json = len(words) != len(given), "--json" in words
     try:
-        app(words, prog_name="kwiksync")
+        with _stopped_by_sigterm():
+            app(words, prog_name="kwiksync")
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else ExitCode.OK
     except KwikSyncError as exc:
@@ -81,6 +85,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show_error(_unexpected(exc), is_json=is_json)
         _show_trace(is_debug)
     return ExitCode.FAILED
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: a running batch is rolled back, the lease is given back."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _unexpected(error: Exception) -> KwikSyncError:

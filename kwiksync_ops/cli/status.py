@@ -56,13 +56,15 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """Show whether a sync runs, and of each table its records and its last sync."""
+    from kwiksync_ops.services.status import status_document
+
     output = Output(is_json=json)
     with open_session() as session:
         if watch and not json:
             _watch(output, session, runs)
             return
         found, log = _read(session, runs)
-        output.emit(_document(found, log))
+        output.emit(status_document(found, log))
         output.show(_page(found, log, session.clock.now(), output.human.width))
 
 
@@ -157,30 +159,3 @@ def failed_cell(row: Mapping[str, Any]) -> Text:
 
 def _took(row: Mapping[str, Any]) -> str:
     return duration((row["ended"] - row["started"]).total_seconds()) if row["ended"] else NONE
-
-
-def _document(found: Status, log: list[Mapping[str, Any]]) -> dict[str, Any]:
-    lease = found.lease
-    return {
-        "syncing": found.is_syncing,
-        "run_id": found.running,
-        "lease": {"token": lease.token, "remaining_s": round(lease.remaining_s, 3)} if lease else None,
-        "open_errors": dict(found.open_errors),
-        "calls_last_minute": dict(found.calls),
-        "tables": [
-            {
-                "table": table.table,
-                "records": table.records,
-                "updated_on": table.updated_on,
-                "last": [run_document(row) for row in table.last],
-            }
-            for table in found.tables
-        ],
-        "runs": [run_document(row) for row in log],
-    }
-
-
-def run_document(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A Sync Log row, under the names of the product's columns."""
-    named = {"table": row["table_name"], **row}
-    return {name: value for name, value in named.items() if name not in ("table_name", "place")}

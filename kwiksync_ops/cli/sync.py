@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +15,7 @@ from rich.text import Text
 from kwiksync_ops.cli.exit_code import ExitCode
 from kwiksync_ops.cli.output import Field, Output, make_table, show_error
 from kwiksync_ops.cli.session import JsonOption, Session, open_session
-from kwiksync_ops.cli.status import failed_cell, run_document, status_cell
+from kwiksync_ops.cli.status import failed_cell, status_cell
 from kwiksync_ops.cli.text import count, duration
 from kwiksync_ops.errors import KwikSyncError
 from kwiksync_ops.vocabulary import RETRY_DELAYS_S, Mode
@@ -86,7 +84,7 @@ def sync(
         raise typer.BadParameter("the window ends before it begins: --from must be earlier than --to.")
     delays_s = () if no_retry else RETRY_DELAYS_S
     request = SyncRequest(tables or (), mode, *window, retry_delays_s=delays_s, wait=wait)
-    with open_session() as session, _stopped_by_sigterm():
+    with open_session() as session:
         spec = find_system(session.settings.include, system)
         known = credentials(session.settings, session.hub, spec)
         with _Progress(session, output) as progress:
@@ -168,6 +166,8 @@ def _row(row: Mapping[str, Any] | None, table: str, now: datetime) -> tuple[Any,
 
 
 def _document(outcome: SyncOutcome, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    from kwiksync_ops.services.status import run_document
+
     return {
         "run_id": outcome.run_id,
         "rejected": outcome.rejected,
@@ -197,17 +197,3 @@ def _moment(text: str | None, option: str) -> datetime | None:
             f"{text!r} is not a moment such as 2026-01-31T08:30 (UTC) or 2026-01-31T08:30+02:00.", param_hint=option
         ) from exc
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a sync as Ctrl-C does: the running batch is rolled back, the lease is given back."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

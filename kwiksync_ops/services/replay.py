@@ -19,16 +19,17 @@ from kwiksync_ops.redaction import MASK, Redactor
 from kwiksync_ops.services.configuration import applied_mapping
 from kwiksync_ops.services.errors import ErrorRow
 from kwiksync_ops.services.inbound import finish
+from kwiksync_ops.services.outcome import close_run, record_failure
 from kwiksync_ops.services.rejections import error_entries
 from kwiksync_ops.services.sync import new_run_id
 from kwiksync_ops.services.systems import find_system, find_table
 from kwiksync_ops.services.table_sync import Run, TableSync, take_lease
-from kwiksync_ops.storage import batches, error_log, lease, sync_log
+from kwiksync_ops.storage import batches, error_log, lease
 from kwiksync_ops.storage.batches import Batch, Counts
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.records import HubLookups
-from kwiksync_ops.vocabulary import BATCH_RECORDS, RECORD_TABLES, Mode, Resolution, SyncStatus, TransformType, Trigger
+from kwiksync_ops.vocabulary import BATCH_RECORDS, RECORD_TABLES, Mode, Resolution, TransformType, Trigger
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def replay(
                 counts += done
                 outcomes += told
         finally:
+            close_run(hub, run.run_id, clock)
             hub.write(partial(lease.release, run_id=run.run_id))
     rest = {row["sys_id"] for row in rows} - {outcome.sys_id for outcome in outcomes}
     outcomes += [_skipped(row, _why_not(row) or "") for row in rows if row["sys_id"] in rest]
@@ -133,8 +135,8 @@ def _replay_table(
             part = candidates[start : start + BATCH_RECORDS]
             outcomes += _replay_batch(sync, number, part, mapping, lookups)
             advance(len(part))
-    except BaseException:
-        sync.hub.write(lambda connection: sync_log.end(connection, sync.key, SyncStatus.FAILED, now=sync.clock.now()))
+    except Exception as exc:
+        record_failure(sync, exc, 1, ())
         raise
     return finish(sync), outcomes
 

@@ -67,6 +67,34 @@ def run_rows(hub: Hub, run_id: str) -> Sequence[Mapping[str, Any]]:
         return [dict(row) for row in sync_log.read_run(connection, run_id)]
 
 
+def status_document(found: Status, log: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The status as JSON says it, on the command line and over REST."""
+    lease = found.lease
+    return {
+        "syncing": found.is_syncing,
+        "run_id": found.running,
+        "lease": {"token": lease.token, "remaining_s": round(lease.remaining_s, 3)} if lease else None,
+        "open_errors": dict(found.open_errors),
+        "calls_last_minute": dict(found.calls),
+        "tables": [
+            {
+                "table": table.table,
+                "records": table.records,
+                "updated_on": table.updated_on,
+                "last": [run_document(row) for row in table.last],
+            }
+            for table in found.tables
+        ],
+        "runs": [run_document(row) for row in log],
+    }
+
+
+def run_document(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A Sync Log row, under the names of the product's columns."""
+    named = {"table": row["table_name"], **row}
+    return {name: value for name, value in named.items() if name not in ("table_name", "place")}
+
+
 def is_stalled(row: Mapping[str, Any], status: Status) -> bool:
     """A row that says running, while its run does not hold the lease: its process is gone."""
     return bool(row["status"] == SyncStatus.RUNNING and row["run_id"] != status.running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -72,11 +73,53 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return Cli(home, include, capsys)
 
 
+@pytest.fixture(scope="session")
+def applied_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: a hub at this version's schema, with the mappings applied."""
+    home = tmp_path_factory.mktemp("applied")
+    _run(home, "db upgrade", "apply")
+    return home
+
+
+@pytest.fixture(scope="session")
+def connected_home(applied_home: Path, running_erp: SampleErp, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: the Customer Key of the sample ERP beside it."""
+    home = tmp_path_factory.mktemp("connected")
+    shutil.copytree(applied_home, home, dirs_exist_ok=True)
+    _run(home, "keys set erp", stdin=CUSTOMER_KEY + "\n")
+    return home
+
+
+@pytest.fixture(scope="session")
+def synced_home(connected_home: Path, running_erp: SampleErp, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: the locations of the ERP beside it, three of them rejected."""
+    home = tmp_path_factory.mktemp("synced")
+    shutil.copytree(connected_home, home, dirs_exist_ok=True)
+    running_erp.move_clock(now=START)
+    _run(home, "sync erp -t locations", connection=connection_of(running_erp))
+    return home
+
+
+def _run(home: Path, *commands: str, stdin: str = "", connection: str = "") -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("KWIKSYNC_HOME", str(home))
+        patched.setenv("KWIKSYNC_INCLUDE", str(INCLUDE))
+        patched.setenv("AIRFLOW_CONN_KWIKSYNC_ERP", connection)
+        patched.setattr("sys.stdin", io.StringIO(stdin))
+        for command in commands:
+            assert main(command.split()) in (0, 3), command
+
+
+def connection_of(erp: SampleErp, **changes: Any) -> str:
+    """The ERP's connection as Airflow's environment variable holds it; `changes` spoil it."""
+    extra = {"ca_file": erp.ca_file} | changes.pop("extra", {})
+    document = {"conn_type": "kwiksync", "host": erp.url, "password": TOKEN, "extra": extra}
+    return json.dumps(document | changes)
+
+
 @pytest.fixture
-def applied(cli: Cli) -> Cli:
-    """A hub at this version's schema, with the mappings applied."""
-    cli.ok("db", "upgrade")
-    cli.ok("apply")
+def applied(cli: Cli, applied_home: Path) -> Cli:
+    shutil.copytree(applied_home, cli.home)
     return cli
 
 
@@ -93,30 +136,30 @@ Connect = Callable[..., None]
 def connect(monkeypatch: pytest.MonkeyPatch, running_erp: SampleErp) -> Connect:
     """Names the ERP by Airflow's environment variable; `changes` spoil the connection."""
 
-    def set_connection(**changes: Any) -> None:
-        extra = {"ca_file": running_erp.ca_file} | changes.pop("extra", {})
-        document = {"conn_type": "kwiksync", "host": running_erp.url, "password": TOKEN, "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_KWIKSYNC_ERP", json.dumps(document | changes))
-
-    return set_connection
+    return lambda **changes: monkeypatch.setenv("AIRFLOW_CONN_KWIKSYNC_ERP", connection_of(running_erp, **changes))
 
 
 @pytest.fixture
 def give(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts text into stdin, as a pipe does."""
-    import io
-
     return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
 
 
 @pytest.fixture
-def connected(applied: Cli, connect: Connect, give: Callable[[str], None], running_erp: SampleErp) -> Cli:
+def connected(cli: Cli, connected_home: Path, connect: Connect, running_erp: SampleErp) -> Cli:
     """The sample ERP, its connection and its Customer Key, ready to be synced."""
     running_erp.move_clock(now=START)
+    shutil.copytree(connected_home, cli.home)
     connect()
-    give(CUSTOMER_KEY + "\n")
-    applied.ok("keys", "set", "erp")
-    return applied
+    return cli
+
+
+@pytest.fixture
+def synced(cli: Cli, synced_home: Path, connect: Connect, running_erp: SampleErp) -> Cli:
+    running_erp.move_clock(now=START)
+    shutil.copytree(synced_home, cli.home)
+    connect()
+    return cli
 
 
 def assert_fits(text: str, width: int = 80, ignore: Sequence[str] = ()) -> None:

@@ -30,13 +30,6 @@ from tests.support.sample_erp import SampleErp
 LOCATIONS_FAULTY = {"CALLF", "DESLJ", "MERIJ"}
 
 
-@pytest.fixture
-def synced(connected: Cli) -> Cli:
-    """The locations of the ERP, three of them rejected."""
-    assert connected("sync", "erp", "-t", "locations").code == 3
-    return connected
-
-
 def open_errors(cli: Cli) -> list[dict[str, Any]]:
     errors: list[dict[str, Any]] = cli.ok("errors", "list", "--json").json["errors"]
     return errors
