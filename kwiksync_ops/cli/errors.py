@@ -16,6 +16,7 @@ from kwiksync_ops.cli.exit_code import ExitCode
 from kwiksync_ops.cli.output import Field, Output, json_value
 from kwiksync_ops.cli.session import JsonOption, open_session
 from kwiksync_ops.cli.text import STATUS_STYLES, ago, count, moment, printable
+from kwiksync_ops.errors import KwikSyncError
 from kwiksync_ops.vocabulary import Resolution
 
 if TYPE_CHECKING:
@@ -86,7 +87,13 @@ def list_errors(
 
 
 @app.command()
-def show(ids: Ids, json: JsonOption = False) -> None:
+def show(
+    ids: Ids,
+    trace: Annotated[
+        bool, typer.Option("--trace", metavar="", help="The stack trace too; a defect always shows it.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
     """Show rows whole: each fault, the remedy, the record as the system sent it."""
     from kwiksync_ops.services.errors import find_errors
 
@@ -95,7 +102,7 @@ def show(ids: Ids, json: JsonOption = False) -> None:
         rows = find_errors(session.hub, ids)
     output.emit({"errors": [dict(_document(row)) for row in rows]})
     for row in rows:
-        output.show(*_details(row))
+        output.show(*_details(row, with_trace=trace))
 
 
 @app.command()
@@ -187,7 +194,7 @@ def _row(row: ErrorRow, now: datetime) -> tuple[Any, ...]:
     )
 
 
-def _details(row: ErrorRow) -> Iterator[RenderableType]:
+def _details(row: ErrorRow, *, with_trace: bool) -> Iterator[RenderableType]:
     head = Text(f"{row['code']}  ", style="bold red")
     head.append(" ".join(filter(None, (row["system"], row["table_name"], row["external_id"]))), style="bold")
     head.append(f"  {row['resolution']}", style=STATUS_STYLES.get(row["resolution"], ""))
@@ -200,7 +207,7 @@ def _details(row: ErrorRow) -> Iterator[RenderableType]:
     yield Padding(Text(_origin(row), style="dim"), (0, 2))
     if row["payload"] is not None:
         yield Padding(Text(_payload(row["payload"])), (1, 2, 0, 2))
-    if row["stack_trace"]:
+    if row["stack_trace"] and (with_trace or row["code"] == KwikSyncError.code):
         yield Padding(Text(printable(row["stack_trace"], lines=True), style="dim"), (1, 2, 0, 2))
     yield Text()
 

@@ -227,6 +227,16 @@ def test_an_error_is_shown_whole_by_the_first_digits_of_its_id(synced: Cli) -> N
     assert "There is no error code" in synced("errors", "list", "--code", "ERR_777").error
 
 
+def test_a_failed_sync_is_shown_with_its_trace_on_demand(connected: Cli, connect: Connect) -> None:
+    connect(password="wrong-token-0123456789")
+    connected("sync", "erp", "-t", "locations")
+    (error,) = open_errors(connected)
+    assert "Traceback" not in connected.ok("errors", "show", error["sys_id"]).out
+    assert "Traceback" in connected.ok("errors", "show", error["sys_id"], "--trace").out
+    replayed = connected("errors", "replay", error["sys_id"], "--json")
+    assert (replayed.code, replayed.json["outcomes"][0]["outcome"]) == (3, "skipped")
+
+
 def test_a_replay_takes_what_the_mapping_takes_now_and_keeps_the_rest_open(synced: Cli) -> None:
     accept_any_longitude(synced)
     answer = synced("errors", "replay", "--system", "erp")
