@@ -195,22 +195,19 @@ def _arrow_type(table: str, name: str) -> pa.DataType:
 
 
 def _tagged(value: Any) -> Any:
-    """JSON has no decimals of its own: they go as {"$decimal": "1.10"}, so that they come back exact."""
+    """JSON that brings back what it was given: decimals and big integers go as {"$decimal": "1.10"}."""
     match value:
         case Decimal():
             return {"$decimal": str(value)}
         case int() if not isinstance(value, bool) and value.bit_length() > 63:
             return {"$integer": str(value)}
         case dict():
-            return {key: _tagged(item) for key, item in value.items()} if _is_nested(value.values()) else value
+            tagged = {key: _tagged(item) for key, item in value.items()}
+            return {"$object": tagged} if len(value) == 1 and next(iter(value)) in _UNTAG else tagged
         case list():
-            return [_tagged(item) for item in value] if _is_nested(value) else value
+            return [_tagged(item) for item in value]
         case _:
             return value
-
-
-def _is_nested(values: Any) -> bool:
-    return any(isinstance(value, (dict, list, Decimal)) or type(value) is int for value in values)
 
 
 def _untagged(value: Any) -> Any:
@@ -219,8 +216,14 @@ def _untagged(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
-        if "$decimal" in value:
-            return Decimal(value["$decimal"])
-        if "$integer" in value:
-            return int(value["$integer"])
+        ((tag, tagged),) = value.items()
+        if tag in _UNTAG:
+            return _UNTAG[tag](tagged)
+    return _untagged_items(value)
+
+
+def _untagged_items(value: dict[str, Any]) -> dict[str, Any]:
     return {key: _untagged(item) if isinstance(item, (dict, list)) else item for key, item in value.items()}
+
+
+_UNTAG: dict[str, Callable[[Any], Any]] = {"$decimal": Decimal, "$integer": int, "$object": _untagged_items}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,13 +42,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
         "KWIKSYNC_HUB_URL": f"sqlite:///{airflow.environment['AIRFLOW_HOME']}/hub.db",
     }
-    subprocess.run(
-        [os.path.dirname(sys.executable) + "/kwiksync", "db", "upgrade"],
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
-    ended = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True)
+    kwiksync = str(Path(sys.executable).parent / "kwiksync")
+    subprocess.run([kwiksync, "db", "upgrade"], env=environment, check=True, capture_output=True)
+    ended = subprocess.run([sys.executable, "-c", ASK], env=environment, check=False, capture_output=True, text=True)
     (line,) = [line for line in ended.stdout.splitlines() if line.startswith("RESULT ")] or [ended.stderr[-3_000:]]
     found: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
     return found
