@@ -115,7 +115,7 @@ def _by_table(rows: Sequence[ErrorRow]) -> Iterator[tuple[str, list[ErrorRow]]]:
 def _why_not(row: ErrorRow) -> str | None:
     if row["resolution"] != Resolution.OPEN:
         return f"It is {row['resolution']} already."
-    if row["table_name"] not in RECORD_TABLES:
+    if row["table_name"] not in RECORD_TABLES or row["payload"] is None:
         return "It belongs to a sync, not to a record: sync again."
     if not isinstance(row["payload"], dict):
         return "Its payload was not kept whole: sync the table again, with --from before the record's change time."

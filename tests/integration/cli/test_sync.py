@@ -235,6 +235,7 @@ def test_a_failed_sync_is_shown_with_its_trace_on_demand(connected: Cli, connect
     assert "Traceback" in connected.ok("errors", "show", error["sys_id"], "--trace").out
     replayed = connected("errors", "replay", error["sys_id"], "--json")
     assert (replayed.code, replayed.json["outcomes"][0]["outcome"]) == (3, "skipped")
+    assert "sync again" in replayed.json["outcomes"][0]["message"]
 
 
 def test_a_replay_takes_what_the_mapping_takes_now_and_keeps_the_rest_open(synced: Cli) -> None:
