@@ -13,7 +13,7 @@ from types import FrameType
 
 import psutil
 
-TERMINATE_S = 5.0
+TERMINATE_S = 3.0
 KILL_S = 5.0
 POLL_S = 0.05
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
