@@ -20,6 +20,9 @@ from tests.support.inbound import Inbound, erp_credentials, rows_of
 from tests.support.sample_erp import SampleErp, running_sample_erp
 
 START = "2016-03-24T18:30"
+each_way = pytest.mark.parametrize(
+    ("hub_url", "inbound"), [("sqlite", "staged"), ("postgresql", "streamed")], indirect=True
+)
 ERP_NAMES = {"kw_corp_ticket_tasks": "tasks"}
 
 
@@ -86,6 +89,7 @@ def test_a_second_sync_writes_no_record_row(inbound: Inbound, erp: SampleErp) ->
     assert inbound.records("tickets") == before
 
 
+@each_way
 def test_an_incremental_sync_brings_what_changed_and_needs_few_calls(inbound: Inbound, erp: SampleErp) -> None:
     inbound.sync(Mode.FULL)
     changed = erp.move_clock(advance_minutes=10)
@@ -99,6 +103,7 @@ def test_an_incremental_sync_brings_what_changed_and_needs_few_calls(inbound: In
     assert calls == {"run-1": 17, "run-2": 6}
 
 
+@each_way
 def test_the_sync_log_counts_what_the_batches_did(inbound: Inbound, erp: SampleErp) -> None:
     inbound.sync(Mode.FULL)
     erp.move_clock(advance_minutes=60)
@@ -110,6 +115,7 @@ def test_the_sync_log_counts_what_the_batches_did(inbound: Inbound, erp: SampleE
         assert row["ended"] >= row["started"]
 
 
+@each_way
 def test_a_watermark_lies_at_the_newest_record_and_not_after_the_erps_clock(inbound: Inbound, erp: SampleErp) -> None:
     inbound.sync(Mode.FULL)
     marks = {row["table_name"]: row["watermark_at"] for row in rows_of(inbound.hub, CHECKPOINT)}
@@ -118,6 +124,7 @@ def test_a_watermark_lies_at_the_newest_record_and_not_after_the_erps_clock(inbo
     assert marks["tickets"] >= "2016-03-24T18:2"
 
 
+@each_way
 def test_a_run_that_is_run_again_has_no_second_effect(inbound: Inbound, erp: SampleErp) -> None:
     first = inbound.sync(Mode.FULL, "run-x")
     batches = rows_of(inbound.hub, BATCH)
@@ -125,6 +132,7 @@ def test_a_run_that_is_run_again_has_no_second_effect(inbound: Inbound, erp: Sam
     assert rows_of(inbound.hub, BATCH) == batches
 
 
+@each_way
 def test_a_preview_writes_nothing_and_says_what_would_be(inbound: Inbound, erp: SampleErp) -> None:
     inbound.sync(Mode.PREVIEW, "look", "locations")
     assert inbound.records("locations") == {}
@@ -145,6 +153,7 @@ def test_a_wrong_customer_key_and_a_wrong_token_stop_the_run_with_their_codes(hu
     assert rows_of(hub, CHECKPOINT) == []
 
 
+@each_way
 def test_over_the_error_budget_nothing_is_loaded_and_each_reject_is_logged_once(inbound: Inbound) -> None:
     strict = replace(inbound.spec, limits=replace(inbound.spec.limits, error_budget=0.0))
     inbound.sync(Mode.FULL, "base", "locations")
@@ -157,6 +166,7 @@ def test_over_the_error_budget_nothing_is_loaded_and_each_reject_is_logged_once(
     assert [row["code"] for row in rows_of(inbound.hub, ERROR_LOG)[known:]] == ["ERR_004"]
 
 
+@each_way
 def test_a_record_that_was_rejected_heals_when_the_source_mends_it(inbound: Inbound, erp: SampleErp) -> None:
     inbound.sync(Mode.FULL)
     erp.move_clock(advance_minutes=60)
@@ -166,6 +176,7 @@ def test_a_record_that_was_rejected_heals_when_the_source_mends_it(inbound: Inbo
     assert healed["external_id"] == "T-0003938"
 
 
+@each_way
 def test_a_window_is_read_without_moving_the_watermark(inbound: Inbound, erp: SampleErp) -> None:
     window = {"since": datetime(2016, 3, 24, 12, tzinfo=UTC), "until": datetime(2016, 3, 24, 13, tzinfo=UTC)}
     inbound.sync(Mode.FULL, "base", "locations", "projects")
@@ -174,6 +185,7 @@ def test_a_window_is_read_without_moving_the_watermark(inbound: Inbound, erp: Sa
     assert "tickets" not in {row["table_name"] for row in rows_of(inbound.hub, CHECKPOINT) if row["watermark_at"]}
 
 
+@each_way
 def test_while_another_run_holds_the_lease_a_sync_is_refused_with_its_name(inbound: Inbound) -> None:
     take_lease(inbound.hub, "the-other")
     with pytest.raises(LeaseError, match="the-other"):
