@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kwiksync_ops.services.table_sync import take_lease
 from kwiksync_ops.storage import lease
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import CHECKPOINT, ERROR_LOG, RECORD_HISTORY, SYNC_LOG
@@ -131,3 +133,18 @@ def test_a_system_that_is_down_is_tried_four_times_and_logged_once(airflow: Airf
     (error,) = rows_of(airflow_hub, ERROR_LOG)
     assert (error["code"], error["attempt"]) == ("ERR_011", 4)
     assert is_lease_free(airflow_hub)
+
+
+def test_while_another_sync_runs_a_run_waits_visibly_and_starts_when_it_is_over(
+    airflow: AirflowHome, airflow_hub: Hub
+) -> None:
+    take_lease(airflow_hub, "another/run")
+    airflow_hub.write(lambda connection: lease.extend(connection, "another/run", 600))
+    process = airflow.start(tables=["locations"])
+    while "up_for_reschedule" not in airflow.task_states("acquire"):
+        assert process.poll() is None, airflow.result(process).output[-3_000:]
+        time.sleep(0.2)
+    assert rows_of(airflow_hub, SYNC_LOG) == []
+    airflow_hub.write(lambda connection: lease.release(connection, "another/run"))
+    assert airflow.result(process).state == "success"
+    assert len(hub_records(airflow_hub, "locations")) == 1490

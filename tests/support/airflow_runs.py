@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -74,6 +75,13 @@ class AirflowHome:
         self.set_customer_key(hub, CUSTOMER_KEY)
         return hub
 
+    def task_states(self, task_id: str) -> list[str | None]:
+        """The states of a task in all its runs so far, as the scheduler's database has them."""
+        with sqlite3.connect(Path(self.environment["AIRFLOW_HOME"]) / "airflow.db", timeout=30) as database:
+            rows = database.execute("select state from task_instance where task_id = ?", (task_id,)).fetchall()
+        database.close()
+        return [state for (state,) in rows]
+
     def set_connection(self, host: str) -> None:
         connection = {"conn_type": "kwiksync", "host": host, "password": TOKEN, "extra": {"ca_file": self._ca_file}}
         self.environment["AIRFLOW_CONN_KWIKSYNC_ERP"] = json.dumps(connection)
@@ -83,10 +91,17 @@ class AirflowHome:
 
     def run(self, dag_id: str = "kwiksync_erp_inbound", **conf: Any) -> DagRun:
         """Run a DAG to its end, as `airflow dags test` does."""
+        return self.result(self.start(dag_id, **conf))
+
+    def start(self, dag_id: str = "kwiksync_erp_inbound", **conf: Any) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", RUN, dag_id, json.dumps(conf)]
-        ended = subprocess.run(command, env=self.environment, check=False, capture_output=True, text=True)
-        output = ended.stdout + ended.stderr
-        found = [line for line in ended.stdout.splitlines() if line.startswith(MARK)]
+        return subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def result(self, process: subprocess.Popen[str]) -> DagRun:
+        output, _ = process.communicate()
+        found = [line for line in output.splitlines() if line.startswith(MARK)]
         assert found, output[-4_000:]
         return DagRun(**json.loads(found[-1].removeprefix(MARK)), output=output)
 
