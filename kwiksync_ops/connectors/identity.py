@@ -39,7 +39,10 @@ class Identity:
 
     def keys(self, records: list[SourceRecord]) -> list[Hashable]:
         """One for each record: the same for the same record, whatever its version."""
-        return [_mark((value_at(record, self.key),), record) for record in records]
+        keys = [value_at(record, self.key) for record in records]
+        if set(map(type, keys)) == {str}:
+            return keys
+        return [_mark((key,), record) for key, record in zip(keys, records, strict=True)]
 
 
 def _mark(identity: tuple[Any, ...], record: SourceRecord) -> Hashable:

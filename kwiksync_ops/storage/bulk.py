@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from types import NoneType
 from typing import Any
 
 import sqlalchemy as sa
 
+from kwiksync_ops.storage.models import UtcDateTime
+
+_NULL = r"\N"
 _ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 
@@ -40,6 +45,13 @@ def among(connection: sa.Connection, column: sa.ColumnElement[str], values: Iter
     return column.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(texts)))
 
 
+def as_read(connection: sa.Connection, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """The column without a conversion in Python where the driver's own value is equal to it."""
+    if connection.dialect.name == "postgresql" and isinstance(column.type, UtcDateTime):
+        return sa.type_coerce(column, sa.DateTime(timezone=True))
+    return column
+
+
 def _copy_text(rows: Iterable[Sequence[Any]]) -> str:
     """Rows in COPY's text format, written column by column."""
     columns = [_copy_column(values) for values in zip(*rows, strict=True)]
@@ -48,19 +60,22 @@ def _copy_text(rows: Iterable[Sequence[Any]]) -> str:
 
 def _copy_column(values: Sequence[Any]) -> Sequence[str]:
     kinds = set(map(type, values))
-    first = values[0]
-    if len(kinds) == 1 and all(value is first for value in values):
-        return [_copy_value(first)] * len(values)
+    if len(kinds) == 1 and values.count(values[0]) == len(values):
+        return [_copy_value(values[0])] * len(values)
     if kinds == {str} and not _SPECIAL.search("".join(values)):
         return values
+    if kinds <= {str, NoneType} and not _SPECIAL.search("".join(filter(None, values))):
+        return [_NULL if value is None else value for value in values]
+    if kinds <= {datetime, NoneType}:
+        return [_NULL if value is None else value.isoformat() for value in values]
     return [_copy_value(value) for value in values]
 
 
 def _copy_value(value: Any) -> str:
     if value is None:
-        return r"\N"
+        return _NULL
     if type(value) is str:
-        return value if value.isalnum() else value.translate(_ESCAPED)
+        return value.translate(_ESCAPED)
     if type(value) is bytes:
         return rf"\\x{value.hex()}"
     return str(value)
