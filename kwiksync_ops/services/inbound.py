@@ -9,6 +9,7 @@ import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 PART = 1_000_000
 """A page of more records than a batch is cut into parts; part p of page n is batch p * PART + n."""
+
+_SKEW = timedelta(minutes=5)
+"""So far may a system's clock be ahead of ours before we take it for wrong."""
 
 _BUDGET_SAMPLE = 100
 """So many records are seen before a share of rejected ones says something."""
@@ -59,6 +63,7 @@ def extract(sync: TableSync, source: Source, stage: Stage) -> Extracted:
     if not (last and last.page.is_last):
         resume = last.page.resume if last else None
         for page in _read(sync, source, replace(sync.request(), resume=resume), after=len(numbers)):
+            sync.hub.write(partial(_note_page, sync=sync, page=page))
             stage.write_page(_staged(sync, page))
     staged = [stage.read_page(number) for number in stage.numbers(RAW)]
     extracted = Extracted(
@@ -104,23 +109,26 @@ def load(sync: TableSync, stage: Stage) -> Counts:
 
 
 def sync_table(sync: TableSync, source: Source) -> Counts:
-    """The three steps as one stream: a page is fetched while the one before it is mapped and loaded.
+    """The three steps as one stream: a page is fetched and mapped while the one before it is loaded.
 
     Called again for the same run it goes on after the last committed batch.
     """
     sync.start()
     mapping, lookups = sync.mapping(), HubLookups(sync.hub, sync.run.system.system)
-    counts, after, resume, highest = _progress(sync)
+    counts, after, resume, highest, is_read = _progress(sync)
+    if is_read:
+        return finish(sync)
     pages = _read(sync, source, replace(sync.request(), resume=resume), after=after)
-    with closing(prefetch(_staged(sync, page) for page in pages)) as staged_pages:
-        for staged in staged_pages:
-            highest = _highest(highest, staged)
-            for batch in _batches(sync, staged, mapping, lookups, highest):
+    with closing(prefetch(_prepared(sync, pages, mapping, lookups, highest))) as prepared:
+        for staged, page_batches in prepared:
+            _note_page_known(sync, staged)
+            for batch in page_batches:
                 total = counts + Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
                 if not sync.is_preview and _is_over_budget(sync, total, is_last=staged.page.is_last):
                     raise _over_budget(sync, total, batch.errors)
-                counts += _commit(sync, batch)
-            _note_page_known(sync, staged)
+                counts += _commit(sync, batch, of=staged.page if batch is page_batches[-1] else None)
+            if sync.is_preview or not page_batches:
+                sync.hub.write(partial(_note_page, sync=sync, page=staged.page))
     return finish(sync)
 
 
@@ -135,10 +143,9 @@ def finish(sync: TableSync) -> Counts:
 
 
 def _read(sync: TableSync, source: Source, request: ReadRequest, *, after: int) -> Generator[Page]:
-    """Pages, numbered on from `after`; each one renews the lease and counts its calls into the Sync Log."""
+    """Pages, numbered on from `after`."""
     with closing(_read_again(source, request)) as pages:
         for number, page in enumerate(pages, start=after + 1):
-            sync.hub.write(partial(_note_page, sync=sync, page=page))
             yield replace(page, number=number)
             if sync.is_preview:
                 return
@@ -156,20 +163,35 @@ def _read_again(source: Source, request: ReadRequest) -> Generator[Page]:
 
 
 def _note_page(connection: Connection, sync: TableSync, page: Page) -> None:
+    """Hold the lease, and count the page and its calls into the Sync Log."""
     lease.renew(connection, sync.token)
     sync_log.count(connection, sync.key, pages=1, api_calls=page.calls)
 
 
+def _prepared(
+    sync: TableSync, pages: Iterator[Page], mapping: CompiledMapping, lookups: HubLookups, highest: Watermark | None
+) -> Iterator[tuple[StagedPage, list[Batch]]]:
+    """Each page with its batches, ready to be loaded. Writes nothing: it runs while the page before is written."""
+    for page in pages:
+        staged = _staged(sync, page)
+        highest = _highest(highest, staged)
+        yield staged, list(_batches(sync, staged, mapping, lookups, highest))
+
+
 def _staged(sync: TableSync, page: Page) -> StagedPage:
-    """The page without what the hub knows: records of the same version and content as it last took."""
+    """The page without what the hub knows: records of the same version and content as it last took.
+
+    A page of several batches keeps them: a later try must cut it in the same places.
+    """
     cursor = sync.table.cursor
     if cursor is None:
         return StagedPage(page)
     versions = _versions(page.records, cursor.field, compile_moments(cursor.format, cursor.timezone))
     keys = [_key_text(record.get(sync.table.key)) for record in page.records]
     newest = max(((at, key) for at, key in zip(versions, keys, strict=True) if at), default=None)
-    highest = _clipped(Watermark(*newest) if sync.is_keyset else Watermark(newest[0]), page) if newest else None
-    if sync.run.mode != Mode.INCREMENTAL:
+    mark = (Watermark(*newest) if sync.is_keyset else Watermark(newest[0])) if newest else None
+    highest = _clipped(mark, page, latest=sync.clock.now() + _SKEW) if mark else None
+    if sync.run.mode != Mode.INCREMENTAL or len(page.records) > sync.batch_records:
         return StagedPage(page, highest=highest)
     with sync.hub.read() as connection:
         known = known_states(connection, sync.run.system.system, sync.table.table, [key for key in keys if key])
@@ -181,11 +203,9 @@ def _staged(sync: TableSync, page: Page) -> StagedPage:
     return StagedPage(replace(page, records=new), len(page.records) - len(new), highest)
 
 
-def _clipped(watermark: Watermark, page: Page) -> Watermark:
-    """Never past the server's time: a source clock in the future must not hide what comes after."""
-    if page.server_time is None:
-        return watermark
-    now = page.server_time.isoformat(timespec="microseconds")
+def _clipped(watermark: Watermark, page: Page, *, latest: datetime) -> Watermark:
+    """Never past the server's time, nor ours: a source clock in the future must not hide what comes after."""
+    now = min(page.server_time or latest, latest).isoformat(timespec="microseconds")
     return watermark if watermark.at <= now else Watermark(now)
 
 
@@ -232,31 +252,40 @@ def _batches(
         errors = error_entries(rejects, sync.redactor)
         is_end = index == len(parts) - 1
         moves = is_end and not sync.run.until and (sync.is_keyset or page.is_last)
-        resume = _resume(page, highest) if is_end and not page.is_last else None
+        resume = _resume(page, highest) if is_end else None
         yield Batch(index * PART + page.number, mapped, errors, highest if moves else None, resume)
 
 
 def _resume(page: Page, highest: Watermark | None) -> Mapping[str, Any]:
-    return {"page": page.number, "token": page.resume, "highest": [highest.at, highest.id] if highest else None}
+    mark = [highest.at, highest.id] if highest else None
+    return {"page": page.number, "token": page.resume, "highest": mark, "is_read": page.is_last}
 
 
-def _progress(sync: TableSync) -> tuple[Counts, int, Mapping[str, Any] | None, Watermark | None]:
-    """What an earlier try of this run committed: counts, its last page, where to go on, the newest change time."""
+def _progress(sync: TableSync) -> tuple[Counts, int, Mapping[str, Any] | None, Watermark | None, bool]:
+    """What an earlier try of this run committed: counts, its last page, where to go on, the newest change time,
+    and whether the read is over."""
     key = sync.key
     with sync.hub.read() as connection:
         counts = batches.total(connection, key)
         resume = checkpoints.read_resume(connection, key.system, key.direction, key.table, key.run_id)
     if resume is None:
-        return counts, 0, None, None
+        return counts, 0, None, None, False
     highest = Watermark(*resume["highest"]) if resume["highest"] else None
-    return counts, resume["page"], resume["token"], highest
+    return counts, resume["page"], resume["token"], highest, resume["is_read"]
 
 
-def _commit(sync: TableSync, batch: Batch) -> Counts:
+def _commit(sync: TableSync, batch: Batch, *, of: Page | None = None) -> Counts:
+    """Load the batch; in the same transaction count the page that it ends, if it is told."""
     if sync.is_preview:
         return _try(sync, batch)
     author = sync.author()
-    counts = sync.hub.write(lambda connection: batches.load(connection, sync.key, batch, author, sync.token))
+
+    def work(connection: Connection) -> Counts:
+        if of:
+            _note_page(connection, sync, of)
+        return batches.load(connection, sync.key, batch, author, sync.token)
+
+    counts = sync.hub.write(work)
     log.info("Batch %d of %s: %s", batch.number, sync.table.table, counts)
     return counts
 
@@ -298,7 +327,7 @@ def _is_over_budget(sync: TableSync, counts: Counts, *, is_last: bool = True) ->
 
 def _over_budget(sync: TableSync, counts: Counts, errors: Sequence[ErrorEntry]) -> ErrorBudgetError:
     author = sync.author()
-    sync.hub.write(lambda connection: error_log.append(connection, sync.key, errors, now=author.now))
+    sync.hub.write(partial(_log_once, sync=sync, errors=errors, now=author.now))
     budget = sync.run.system.limits.error_budget
     return ErrorBudgetError(
         f"{counts.failed} of {counts.processed} records of {sync.table.table} were rejected, over the error budget of "
@@ -306,3 +335,7 @@ def _over_budget(sync: TableSync, counts: Counts, errors: Sequence[ErrorEntry]) 
         remedy="Look at kwiksync errors list. Correct the mapping or the source, or raise limits.error_budget. The "
         "checkpoint stays where it was.",
     )
+
+
+def _log_once(connection: Connection, sync: TableSync, errors: Sequence[ErrorEntry], now: datetime) -> None:
+    error_log.append(connection, sync.key, error_log.not_logged(connection, sync.key, errors), now=now)

@@ -16,8 +16,14 @@ MAX_PAYLOAD = 65_536
 
 def error_entries(rejects: Sequence[Reject], redactor: Redactor) -> list[ErrorEntry]:
     """One entry a record: its first fault leads, all its faults are kept, secrets are removed from its payload."""
-    by_record = groupby(rejects, key=lambda reject: id(reject.payload))
-    return [_entry(list(faults), redactor) for _, faults in by_record]
+    by_record = groupby(enumerate(rejects), key=lambda numbered: _record_of(*numbered))
+    return [_entry([reject for _, reject in faults], redactor) for _, faults in by_record]
+
+
+def _record_of(number: int, reject: Reject) -> tuple[bool, int]:
+    """Faults of one record share its payload object; a payload that is none was rejected as a whole, with one fault."""
+    is_object = isinstance(reject.payload, dict)
+    return is_object, id(reject.payload) if is_object else number
 
 
 def _entry(faults: Sequence[Reject], redactor: Redactor) -> ErrorEntry:

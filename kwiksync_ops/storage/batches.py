@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch
@@ -61,21 +63,28 @@ class Counts:
 def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author, token: int) -> Counts:
     """Commit a batch with the caller's transaction. One that was committed before is left alone, and its counts told.
 
+    It was committed before where the run has a batch of its number with its content. The same number with other
+    content is another batch: a later try of the run read something else there.
+
     Raises:
         LeaseError: another process holds the lease.
         HubError: the hub refused.
     """
     lease.renew(connection, token)
-    done = committed_counts(connection, run, batch.number)
+    digest = _digest(batch)
+    done = _committed(connection, run, BATCH.c.digest == digest)
     if done is not None:
         return done
+    number, errors = batch.number, batch.errors
+    if committed_counts(connection, run, number) is not None:
+        number, errors = _free_number(connection, run), error_log.not_logged(connection, run, errors)
     merged = records.merge(connection, batch.mapped, author)
     error_log.close_healed(connection, run, [row[0] for row in batch.mapped.rows], now=author.now)
-    error_log.append(connection, run, batch.errors, now=author.now, batch=batch.number)
+    error_log.append(connection, run, errors, now=author.now, batch=number)
     checkpoint = checkpoints.Checkpoint(batch.watermark, batch.resume, run.run_id)
     checkpoints.advance(connection, run.system, run.direction, run.table, checkpoint, now=author.now)
     counts = _counts(batch.mapped, merged)
-    _note(connection, run, batch.number, counts, merged.digest, author, token)
+    _note(connection, run, number, counts, digest, author, token)
     if batch.watermark:
         reached = checkpoints.read_watermark(connection, run.system, run.direction, run.table)
         sync_log.set_watermark(connection, run, str(reached))
@@ -102,12 +111,7 @@ def rehearse(hub: Hub, batch: Batch, author: Author) -> Counts:
 
 
 def committed_counts(connection: sa.Connection, run: TableRun, number: int) -> Counts | None:
-    row = connection.execute(
-        sa.select(BATCH.c.processed, BATCH.c.created, BATCH.c.updated, BATCH.c.unchanged, BATCH.c.failed).where(
-            *_of(run), BATCH.c.number == number
-        )
-    ).first()
-    return Counts(*row) if row else None
+    return _committed(connection, run, BATCH.c.number == number)
 
 
 def total(connection: sa.Connection, run: TableRun) -> Counts:
@@ -115,6 +119,27 @@ def total(connection: sa.Connection, run: TableRun) -> Counts:
     sums = [sa.func.coalesce(sa.func.sum(BATCH.c[name]), 0) for name in Counts.__dataclass_fields__]
     row = connection.execute(sa.select(*sums).where(*_of(run))).one()
     return Counts(*map(int, row))
+
+
+def _committed(connection: sa.Connection, run: TableRun, wanted: sa.ColumnElement[bool]) -> Counts | None:
+    row = connection.execute(
+        sa.select(BATCH.c.processed, BATCH.c.created, BATCH.c.updated, BATCH.c.unchanged, BATCH.c.failed).where(
+            *_of(run), wanted
+        )
+    ).first()
+    return Counts(*row) if row else None
+
+
+def _free_number(connection: sa.Connection, run: TableRun) -> int:
+    return int(connection.execute(sa.select(sa.func.max(BATCH.c.number) + 1).where(*_of(run))).scalar_one())
+
+
+def _digest(batch: Batch) -> str:
+    """Tells a batch from the others of its run: its number, its rows with their versions, and its rejects."""
+    mapped = batch.mapped
+    rejects = [(error.code, error.external_id, error.message) for error in batch.errors]
+    content = (batch.number, mapped.columns, mapped.rows, mapped.versions, mapped.read, rejects)
+    return hashlib.sha256(msgspec.msgpack.encode(content)).hexdigest()
 
 
 def _of(run: TableRun) -> tuple[sa.ColumnElement[bool], ...]:

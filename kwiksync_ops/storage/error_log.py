@@ -87,6 +87,14 @@ def append(
     insert_rows(connection, ERROR_LOG, _COLUMNS, rows)
 
 
+def not_logged(connection: sa.Connection, run: TableRun, entries: Collection[ErrorEntry]) -> list[ErrorEntry]:
+    """Those that no earlier try of this run has logged."""
+    mine = (ERROR_LOG.c.run_id == run.run_id, ERROR_LOG.c.table_name == run.table)
+    keys = (ERROR_LOG.c.external_id, ERROR_LOG.c.code, ERROR_LOG.c.message, ERROR_LOG.c.payload)
+    logged = {tuple(row) for row in connection.execute(sa.select(*keys).where(*mine))} if entries else set()
+    return [entry for entry in entries if (entry.external_id, entry.code, entry.message, entry.payload) not in logged]
+
+
 def search(
     connection: sa.Connection,
     *,

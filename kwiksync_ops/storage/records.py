@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.errors import HubError
-from kwiksync_ops.storage.bulk import among, insert_rows
+from kwiksync_ops.storage.bulk import among, as_read, insert_rows
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.vocabulary import short_name
@@ -45,12 +45,11 @@ class Author:
 
 @dataclass(frozen=True)
 class Merged:
-    """What a batch did to the hub. `digest` covers keys, versions and contents of its rows, in their order."""
+    """What a batch did to the hub."""
 
     created: int
     updated: int
     unchanged: int
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class HubLookups:
                 records = RECORDS[short_name(table)]
                 match, result = records.c[match_field], records.c[return_field]
                 found = sa.select(match, result).where(among(connection, match, values), result.is_not(None))
-            return {row[0]: row[1] for row in connection.execute(found)}
+            return {row[0]: row[1] for row in connection.execute(found).all()}
 
 
 def known_states(
@@ -117,7 +116,7 @@ def merge(connection: sa.Connection, batch: MappedBatch, author: Author) -> Merg
     existing = _read_existing(connection, batch, [link.sys_id for link in links.values()])
     changes = _compare(batch, links, existing, author)
     _write(connection, batch, changes, author)
-    return Merged(len(changes.created), len(changes.updated), changes.unchanged, _digest(batch))
+    return Merged(len(changes.created), len(changes.updated), changes.unchanged)
 
 
 def _find_linked(
@@ -141,7 +140,7 @@ def _read_links(connection: sa.Connection, system: str, table: str, external_ids
             among(connection, RECORD_LINK.c.external_id, external_ids),
         )
     )
-    return {row[0]: _Link(row[1], row[2], row[3]) for row in rows}
+    return {external_id: _Link(*link) for external_id, *link in rows.all()}
 
 
 def _adopt(connection: sa.Connection, batch: MappedBatch, system: str, links: Mapping[str, _Link]) -> dict[str, _Link]:
@@ -155,7 +154,7 @@ def _adopt(connection: sa.Connection, batch: MappedBatch, system: str, links: Ma
             records.c.source_system == system, among(connection, records.c.external_id, unlinked)
         )
     )
-    return {row[0]: _Link(row[1], None, None) for row in rows}
+    return {row[0]: _Link(row[1], None, None) for row in rows.all()}
 
 
 def _read_existing(
@@ -165,13 +164,13 @@ def _read_existing(
     if not sys_ids:
         return {}
     records = RECORDS[batch.table]
-    wanted = [records.c[name] for name in batch.columns[1:]]
+    wanted = [as_read(connection, records.c[name]) for name in batch.columns[1:]]
     rows = connection.execute(
         sa.select(records.c.sys_id, records.c.sys_mod_count, *wanted).where(
             among(connection, records.c.sys_id, sys_ids)
         )
     )
-    return {row[0]: (row[1], tuple(row[2:])) for row in rows}
+    return {sys_id: (mod_count, tuple(values)) for sys_id, mod_count, *values in rows.all()}
 
 
 def _compare(
@@ -287,7 +286,3 @@ def _new_sys_ids(count: int) -> list[str]:
     start = f"{time.time_ns() // 1_000_000:012x}"
     noise = os.urandom(8 * count).hex()
     return [f"{start}{number:04x}{noise[16 * number : 16 * number + 16]}" for number in range(count)]
-
-
-def _digest(batch: MappedBatch) -> str:
-    return hashlib.sha256(msgspec.msgpack.encode((batch.columns, batch.rows, batch.versions))).hexdigest()
