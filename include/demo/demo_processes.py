@@ -20,9 +20,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Ctrl-C and its kin as KeyboardInterrupt, but never where a process was started and not yet noted."""
+    """The first Ctrl-C, or one of its kin, as KeyboardInterrupt, but never between a process's start and its note."""
 
     def __init__(self) -> None:
+        self._is_heard = False
         self._is_held = False
         self._is_due = False
 
@@ -44,14 +45,18 @@ class Interrupts:
         finally:
             self._is_held = False
         if self._is_due:
-            self._is_due = False
-            raise KeyboardInterrupt
+            self._raise_once()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._is_held:
             self._is_due = True
-            return
-        raise KeyboardInterrupt
+        else:
+            self._raise_once()
+
+    def _raise_once(self) -> None:
+        if not self._is_heard:
+            self._is_heard = True
+            raise KeyboardInterrupt
 
 
 class Processes:

@@ -260,13 +260,22 @@ def run() -> int:
     processes = Processes(interrupts)
     try:
         with one_demo() as lock:
-            screen.line("KWikSync: an ERP's records through Airflow into the hub", "bold")
-            try:
-                code = guarded(screen, processes, lock)
-            finally:
-                interrupts.ignore()
-                is_clear = clear_up(screen, processes, lock)
+            return _play_and_clear_up(screen, interrupts, processes, lock)
     except DemoError as exc:
         screen.error(exc)
         return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _play_and_clear_up(screen: Screen, interrupts: Interrupts, processes: Processes, lock: Lock) -> int:
+    code, is_clear = FAILED, False
+    try:
+        try:
+            screen.line("KWikSync: an ERP's records through Airflow into the hub", "bold")
+            code = guarded(screen, processes, lock)
+        finally:
+            interrupts.ignore()
+    finally:  # even where an interrupt came right before it was ignored
+        is_clear = clear_up(screen, processes, lock)
     return code if is_clear else FAILED
