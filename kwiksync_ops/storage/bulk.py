@@ -26,13 +26,26 @@ def insert_rows(
         return
     names = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in columns)
     if connection.dialect.name == "postgresql":
-        cursor = connection.connection.cursor()
-        with cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]  # psycopg's own
-            copy.write(_copy_text(rows))
+        _copy(connection, f"COPY {table.name} ({names}) FROM STDIN", _copy_text(rows))
         return
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  # names of our own tables
     connection.exec_driver_sql(statement, _bound(connection, table, columns, rows))
+
+
+def _copy(connection: sa.Connection, statement: str, text: Any) -> None:
+    """SQLAlchemy does not see this statement: its errors are made to look like those of the others."""
+    dialect, cursor = connection.dialect, connection.connection.cursor()
+    try:
+        with cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]  # psycopg's own
+            copy.write(text)
+    except dialect.loaded_dbapi.Error as exc:
+        is_lost = dialect.is_disconnect(exc, connection.connection, None)
+        if is_lost:
+            connection.invalidate(exc)
+        raise sa.exc.DBAPIError.instance(
+            statement, None, exc, dialect.loaded_dbapi.Error, connection_invalidated=is_lost, dialect=dialect
+        ) from exc
 
 
 def among(connection: sa.Connection, column: sa.ColumnElement[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
