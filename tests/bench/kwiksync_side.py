@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 import uuid
@@ -70,7 +69,7 @@ class _Known:
 
 
 def map_tickets() -> dict[str, Any]:
-    """The median of many rounds, each of 1,000 records."""
+    """The quickest of many rounds, each of 1,000 records: the others are the quickest one and the machine's noise."""
     mapping = compile_mapping(
         read_mapping(STANDARD, "erp"),
         key_field="ticket_id",
@@ -87,7 +86,7 @@ def map_tickets() -> dict[str, Any]:
         started = time.perf_counter()
         mapping.apply(records, lookups)
         seconds.append(time.perf_counter() - started)
-    return {"processed": len(records), "median_s": statistics.median(seconds)}
+    return {"processed": len(records), "best_s": min(seconds)}
 
 
 def _standard_ticket(number: int) -> dict[str, Any]:
