@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import trustme
@@ -70,9 +71,13 @@ def _server_context(authority: trustme.CA, names: tuple[str, ...], not_after: da
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL server, started for this test session."""
-    with running_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL server, started for this test session.
+
+    Not in pytest's own folder: each session that starts closes that folder to all users but its own, and the server
+    of another session, which runs as one of its own, loses its files.
+    """
+    with TemporaryDirectory(prefix="kwiksync-postgresql-") as folder, running_postgresql(Path(folder)) as url:
         yield url
 
 
