@@ -135,8 +135,13 @@ class Stage:
 
     def _read(self, kind: str, number: int) -> tuple[pa.Table, dict[str, Any]]:
         path = f"{self._folder}/{kind}/{number:09d}.parquet"
-        table = self._guarded(lambda: pq.read_table(path, filesystem=self._files, partitioning=None))
+        table = self._guarded(lambda: self._read_whole(path))
         return table, json.loads(table.schema.metadata[_META])
+
+    def _read_whole(self, path: str) -> pa.Table:
+        """Not by `pq.read_table`, which imports pandas by way of `pyarrow.dataset`."""
+        with self._files.open_input_file(path) as file, pq.ParquetFile(file) as parquet:
+            return parquet.read()
 
     def _guarded(self, work: Callable[[], T]) -> T:
         try:

@@ -11,11 +11,13 @@ import pytest
 from kwiksync_ops.batch import Page
 from kwiksync_ops.storage.stage import Stage, StagedPage
 
-WRITE_A_PAGE = """
+STAGE_A_PAGE = """
 import sys
 from kwiksync_ops.batch import Page
 from kwiksync_ops.storage.stage import Stage, StagedPage
-Stage(sys.argv[1], "run", "tickets").write_page(StagedPage(Page(1, [{"id": "T-1"}], True, None, 1, None, [])))
+stage = Stage(sys.argv[1], "run", "tickets")
+stage.write_page(StagedPage(Page(1, [{"id": "T-1"}], True, None, 1, None, [])))
+stage.read_page(1)
 print("pandas" in sys.modules)
 """
 
@@ -32,6 +34,6 @@ def test_a_staged_page_comes_back_as_it_was(tmp_path: Path, records: list[dict[s
 
 def test_extract_stages_its_pages_without_importing_pandas(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WRITE_A_PAGE, f"file://{tmp_path}"], check=True, capture_output=True, text=True
+        [sys.executable, "-c", STAGE_A_PAGE, f"file://{tmp_path}"], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "False"
