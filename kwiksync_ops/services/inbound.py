@@ -165,7 +165,7 @@ def _read_again(source: Source, request: ReadRequest) -> Generator[Page]:
 def _note_page(connection: Connection, sync: TableSync, page: Page) -> None:
     """Hold the lease, and count the page and its calls into the Sync Log."""
     lease.renew(connection, sync.token)
-    sync_log.count(connection, sync.key, pages=1, api_calls=page.calls)
+    sync_log.count(connection, sync.key, {"pages": 1, "api_calls": page.calls})
 
 
 def _prepared(
@@ -280,12 +280,8 @@ def _commit(sync: TableSync, batch: Batch, *, of: Page | None = None) -> Counts:
         return _try(sync, batch)
     author = sync.author()
 
-    def work(connection: Connection) -> Counts:
-        if of:
-            _note_page(connection, sync, of)
-        return batches.load(connection, sync.key, batch, author, sync.token)
-
-    counts = sync.hub.write(work)
+    calls = of.calls if of else -1
+    counts = sync.hub.write(lambda connection: batches.load(connection, sync.key, batch, author, sync.token, calls))
     log.info("Batch %d of %s: %s", batch.number, sync.table.table, counts)
     return counts
 

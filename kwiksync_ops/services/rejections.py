@@ -8,10 +8,18 @@ from itertools import groupby
 from typing import Any
 
 from kwiksync_ops.batch import Reject
+from kwiksync_ops.errors import DuplicateRecordError, MappingError, MissingFieldError, ValidationError
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.storage.error_log import ErrorEntry
 
 MAX_PAYLOAD = 65_536
+
+_REMEDIES = {
+    MappingError.code: "Correct the mapping (look with kwiksync preview) or the record at its source, then replay it.",
+    DuplicateRecordError.code: "Merge the two records at their source.",
+    MissingFieldError.code: "Fill the field at the source, or give its rule a default; then replay the record.",
+    ValidationError.code: "Correct the value at the source, or the rule that refuses it; then replay the record.",
+}
 
 
 def error_entries(rejects: Sequence[Reject], redactor: Redactor) -> list[ErrorEntry]:
@@ -31,6 +39,7 @@ def _entry(faults: Sequence[Reject], redactor: Redactor) -> ErrorEntry:
     return ErrorEntry(
         code=first.code,
         message="; ".join(fault.message for fault in faults),
+        remedy=_REMEDIES.get(first.code),
         field=first.field,
         external_id=_storable(first.external_id),
         payload=_payload(first.payload, redactor),

@@ -28,7 +28,7 @@ KNOWN = 0
 
 @dataclass(frozen=True)
 class Batch:
-    """A numbered batch of a table's run; the number tells a batch that was committed before.
+    """A numbered batch of a table's run.
 
     Attributes:
         watermark: how far the table is read when this batch is in; None leaves it where it is.
@@ -60,34 +60,40 @@ class Counts:
         )
 
 
-def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author, token: int) -> Counts:
+_FIGURES = [BATCH.c[name] for name in Counts.__dataclass_fields__]
+
+
+def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author, token: int, calls: int = -1) -> Counts:
     """Commit a batch with the caller's transaction. One that was committed before is left alone, and its counts told.
 
     It was committed before where the run has a batch of its number with its content. The same number with other
     content is another batch: a later try of the run read something else there.
+
+    Args:
+        calls: where the batch ends a page that is not counted yet, how many API calls brought that page.
 
     Raises:
         LeaseError: another process holds the lease.
         HubError: the hub refused.
     """
     lease.renew(connection, token)
+    page = {} if calls < 0 else {"pages": 1, "api_calls": calls}
     digest = _digest(batch)
-    done = _committed(connection, run, BATCH.c.digest == digest)
-    if done is not None:
-        return done
     number, errors = batch.number, batch.errors
-    if committed_counts(connection, run, number) is not None:
+    if there := _with_number_or_digest(connection, run, number, digest):
+        if digest in there:
+            sync_log.count(connection, run, page)
+            return there[digest]
         number, errors = _free_number(connection, run), error_log.not_logged(connection, run, errors)
     merged = records.merge(connection, batch.mapped, author)
     error_log.close_healed(connection, run, [row[0] for row in batch.mapped.rows], now=author.now)
     error_log.append(connection, run, errors, now=author.now, batch=number)
     checkpoint = checkpoints.Checkpoint(batch.watermark, batch.resume, run.run_id)
-    checkpoints.advance(connection, run.system, run.direction, run.table, checkpoint, now=author.now)
+    reached = checkpoints.advance(connection, run.system, run.direction, run.table, checkpoint, now=author.now)
     counts = _counts(batch.mapped, merged)
     _note(connection, run, number, counts, digest, author, token)
-    if batch.watermark:
-        reached = checkpoints.read_watermark(connection, run.system, run.direction, run.table)
-        sync_log.set_watermark(connection, run, str(reached))
+    watermark = str(reached) if batch.watermark else None
+    sync_log.count(connection, run, vars(counts) | page, watermark=watermark)
     return counts
 
 
@@ -97,6 +103,7 @@ def note_known(connection: sa.Connection, run: TableRun, number: int, known: int
     if known and committed_counts(connection, run, number) is None:
         counts = Counts(processed=known, unchanged=known)
         _note(connection, run, number, counts, "", author, token)
+        sync_log.count(connection, run, vars(counts))
 
 
 def rehearse(hub: Hub, batch: Batch, author: Author) -> Counts:
@@ -111,23 +118,22 @@ def rehearse(hub: Hub, batch: Batch, author: Author) -> Counts:
 
 
 def committed_counts(connection: sa.Connection, run: TableRun, number: int) -> Counts | None:
-    return _committed(connection, run, BATCH.c.number == number)
+    found = connection.execute(sa.select(*_FIGURES).where(*_of(run), BATCH.c.number == number)).first()
+    return Counts(*found) if found else None
 
 
 def total(connection: sa.Connection, run: TableRun) -> Counts:
     """The counts of all batches of a table's run."""
-    sums = [sa.func.coalesce(sa.func.sum(BATCH.c[name]), 0) for name in Counts.__dataclass_fields__]
+    sums = [sa.func.coalesce(sa.func.sum(figure), 0) for figure in _FIGURES]
     row = connection.execute(sa.select(*sums).where(*_of(run))).one()
     return Counts(*map(int, row))
 
 
-def _committed(connection: sa.Connection, run: TableRun, wanted: sa.ColumnElement[bool]) -> Counts | None:
-    row = connection.execute(
-        sa.select(BATCH.c.processed, BATCH.c.created, BATCH.c.updated, BATCH.c.unchanged, BATCH.c.failed).where(
-            *_of(run), wanted
-        )
-    ).first()
-    return Counts(*row) if row else None
+def _with_number_or_digest(connection: sa.Connection, run: TableRun, number: int, digest: str) -> dict[str, Counts]:
+    """The run's batches that have this number or this content, by digest."""
+    either = sa.or_(BATCH.c.number == number, BATCH.c.digest == digest)
+    rows = connection.execute(sa.select(BATCH.c.digest, *_FIGURES).where(*_of(run), either))
+    return {row[0]: Counts(*row[1:]) for row in rows}
 
 
 def _free_number(connection: sa.Connection, run: TableRun) -> int:
@@ -167,7 +173,6 @@ def _note(
             **figures,
         )
     )
-    sync_log.count(connection, run, **figures)
     if counts.created or counts.updated:
         audit.append(
             connection,

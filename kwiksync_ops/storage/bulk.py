@@ -49,13 +49,20 @@ def _copy(connection: sa.Connection, statement: str, text: Any) -> None:
 
 
 def among(connection: sa.Connection, column: sa.ColumnElement[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
-    """`column` is one of many texts, as one bound value: the statement's text, and so its plan, stays the same."""
-    texts = sa.bindparam(None, json.dumps(list(values)), type_=sa.Text())
+    """`column` is one of many texts."""
+    wanted = sa.select(each(connection, values))
     if connection.dialect.name == "postgresql":
         # An array from a subquery: the planner sees no values, and always takes the index.
-        value = sa.func.json_array_elements_text(sa.cast(texts, sa.JSON)).column_valued("value")
-        return column == sa.func.any(sa.func.array(sa.select(value).scalar_subquery()))
-    return column.in_(sa.select(sa.column("value")).select_from(sa.func.json_each(texts)))
+        return column == sa.func.any(sa.func.array(wanted.scalar_subquery()))
+    return column.in_(wanted)
+
+
+def each(connection: sa.Connection, values: Iterable[str]) -> sa.ColumnElement[str]:
+    """A row for each text, as one bound value: the statement's text, and so its plan, stays the same."""
+    texts = sa.bindparam(None, json.dumps(list(values)), type_=sa.Text())
+    if connection.dialect.name == "postgresql":
+        return sa.func.json_array_elements_text(sa.cast(texts, sa.JSON)).column_valued("value")
+    return sa.func.json_each(texts).table_valued("value").c.value
 
 
 def as_read(connection: sa.Connection, column: sa.Column[Any]) -> sa.ColumnElement[Any]:

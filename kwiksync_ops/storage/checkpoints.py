@@ -42,8 +42,8 @@ class Checkpoint:
 
 def advance(
     connection: sa.Connection, system: str, direction: str, table: str, checkpoint: Checkpoint, *, now: datetime
-) -> None:
-    """Move on, in the batch's transaction. The watermark never goes back."""
+) -> Watermark | None:
+    """Move on, in the batch's transaction; where the watermark is then. It never goes back."""
     before = read_watermark(connection, system, direction, table)
     newest = max(filter(None, (before, checkpoint.watermark)), default=None)
     values = {
@@ -56,6 +56,7 @@ def advance(
     moved = connection.execute(CHECKPOINT.update().where(*_is(system, direction, table)).values(values))
     if not moved.rowcount:
         connection.execute(CHECKPOINT.insert().values(system=system, direction=direction, table_name=table, **values))
+    return newest
 
 
 def read_resume(

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.errors import HubError
-from kwiksync_ops.storage.bulk import among, as_read, insert_rows
+from kwiksync_ops.storage.bulk import among, as_read, each, insert_rows
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.vocabulary import short_name
@@ -190,7 +190,6 @@ def _compare(
             created = (sys_id, author.system, author.now, author.who, author.now, author.who, 0, *row)
             changes.created.append(created if has_active else (*created, True))
             changes.links.append((author.system, batch.table, row[0], sys_id, version, hash_in))
-            changes.history.append((batch.table, sys_id, "create", None, author.run_id, author.now, author.who))
         elif link.version and version and version < link.version:
             changes.unchanged += 1
         else:
@@ -235,6 +234,19 @@ def _write(connection: sa.Connection, batch: MappedBatch, changes: _Changes, aut
     if changes.relinked:
         _relink(connection, batch.table, changes.relinked, author)
     insert_rows(connection, RECORD_HISTORY, _HISTORY, changes.history)
+    if changes.created:
+        _note_created(connection, batch.table, [row[0] for row in changes.created], author)
+
+
+def _note_created(connection: sa.Connection, table: str, sys_ids: Collection[str], author: Author) -> None:
+    """History says that a record was created, not with which values: they are its own, less its later changes."""
+    created = (each(connection, sys_ids), table, "create", author.run_id, author.now, author.who)
+    names = ("sys_id", "table_name", "action", "run_id", "sys_created_on", "sys_created_by")
+    values = [
+        value if isinstance(value, sa.ColumnElement) else sa.literal(value, RECORD_HISTORY.c[name].type)
+        for name, value in zip(names, created, strict=True)
+    ]
+    connection.execute(RECORD_HISTORY.insert().from_select(names, sa.select(*values)))
 
 
 def _update(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,17 +61,12 @@ def start(
     )
 
 
-def count(connection: sa.Connection, run: TableRun, **counts: int) -> None:
-    """Add to the row's counters, in the transaction of what they count."""
-    connection.execute(
-        SYNC_LOG.update()
-        .where(*is_run(run))
-        .values({SYNC_LOG.c[name]: SYNC_LOG.c[name] + number for name, number in counts.items()})
-    )
-
-
-def set_watermark(connection: sa.Connection, run: TableRun, watermark: str | None) -> None:
-    connection.execute(SYNC_LOG.update().where(*is_run(run)).values(watermark_after=watermark))
+def count(connection: sa.Connection, run: TableRun, counts: Mapping[str, int], *, watermark: str | None = None) -> None:
+    """Add to the row's counters, in the transaction of what they count; tell how far the table is in, if it moved."""
+    added = {SYNC_LOG.c[name]: SYNC_LOG.c[name] + number for name, number in counts.items()}
+    reached = {SYNC_LOG.c.watermark_after: watermark} if watermark else {}
+    if added or reached:
+        connection.execute(SYNC_LOG.update().where(*is_run(run)).values(added | reached))
 
 
 def note(connection: sa.Connection, run: TableRun, message: str) -> None:
