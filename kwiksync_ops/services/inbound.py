@@ -137,7 +137,12 @@ def finish(sync: TableSync) -> Counts:
     with sync.hub.read() as connection:
         counts = batches.total(connection, sync.key)
     status = SyncStatus.PARTIAL if counts.failed else SyncStatus.SUCCESS
-    sync.hub.write(lambda connection: sync_log.end(connection, sync.key, status, now=sync.clock.now()))
+
+    def close(connection: Connection) -> None:
+        lease.renew(connection, sync.token)
+        sync_log.end(connection, sync.key, status, now=sync.clock.now())
+
+    sync.hub.write(close)
     log.info("%s of %s: %s", sync.table.table, sync.run.system.system, counts)
     return counts
 

@@ -15,7 +15,7 @@ from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.configuration import applied_mapping
 from kwiksync_ops.storage import checkpoints, lease, sync_log
 from kwiksync_ops.storage.checkpoints import Watermark
-from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.records import Author
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
@@ -77,15 +77,13 @@ class TableSync:
         with self.hub.read() as connection:
             version = applied_mapping(connection, key.system, key.table).version
             before = checkpoints.read_watermark(connection, key.system, key.direction, key.table)
-        self.hub.write(
-            lambda connection: sync_log.start(
-                connection,
-                key,
-                **self.log_facts(),
-                mapping_version=version,
-                watermark=str(before) if before else None,
-            )
-        )
+
+        def open_row(connection: Connection) -> None:
+            lease.renew(connection, self.token)
+            mark = str(before) if before else None
+            sync_log.start(connection, key, **self.log_facts(), mapping_version=version, watermark=mark)
+
+        self.hub.write(open_row)
 
     def log_facts(self) -> dict[str, Any]:
         """What a Sync Log row says from the start."""
