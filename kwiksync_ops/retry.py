@@ -15,5 +15,10 @@ def delay_s(error: BaseException, attempt: int, delays_s: Sequence[int] = RETRY_
     return delays_s[attempt - 1]
 
 
+def attempt_of(try_number: int, max_tries: int, delays_s: Sequence[int] = RETRY_DELAYS_S) -> int:
+    """The attempt since the task was last cleared: Airflow counts tries on over clears, and `max_tries` with them."""
+    return max(1, try_number - (max_tries - len(delays_s)))
+
+
 def span(seconds: int) -> str:
     return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import SkipMixin
 
-from kwiksync_ops.operators.run_context import credentials_of, opened_source, stage_of
+from kwiksync_ops.operators.run_context import opened_source, stage_of
 from kwiksync_ops.operators.table_operator import KwikSyncTableOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from kwiksync_ops.connectors.credentials import Credentials
     from kwiksync_ops.services.table_sync import TableSync
 
 
@@ -22,15 +23,10 @@ class KwikSyncExtractOperator(KwikSyncTableOperator, SkipMixin):
 
     ui_color = "#1d4ed8"
 
-    def prepared(self, sync: TableSync) -> TableSync:
-        from kwiksync_ops.redaction import Redactor
-
-        return replace(sync, redactor=Redactor(credentials_of(sync).secrets))
-
-    def work(self, sync: TableSync, context: Context) -> Mapping[str, Any]:
+    def work(self, sync: TableSync, credentials: Credentials, context: Context) -> Mapping[str, Any]:
         from kwiksync_ops.services import inbound
 
-        with opened_source(sync, credentials_of(sync)) as source:
+        with opened_source(sync, credentials) as source:
             extracted = inbound.extract(sync, source, stage_of(sync))
         self.log.info("Extracted %s", extracted)
         if not extracted.records:

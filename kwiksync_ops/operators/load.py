@@ -12,6 +12,7 @@ from kwiksync_ops.operators.table_operator import KwikSyncTableOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from kwiksync_ops.connectors.credentials import Credentials
     from kwiksync_ops.services.table_sync import TableSync
 
 
@@ -20,7 +21,7 @@ class KwikSyncLoadOperator(KwikSyncTableOperator):
 
     ui_color = "#047857"
 
-    def work(self, sync: TableSync, context: Context) -> Mapping[str, Any]:
+    def work(self, sync: TableSync, credentials: Credentials, context: Context) -> Mapping[str, Any]:
         from kwiksync_ops.services import inbound
 
         return asdict(inbound.load(sync, stage_of(sync)))

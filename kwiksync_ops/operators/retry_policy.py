@@ -20,7 +20,8 @@ class KwikSyncRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        wait_s = retry.delay_s(exception, try_number, read_settings().retry_delays_s)
+        delays_s = read_settings().retry_delays_s
+        wait_s = retry.delay_s(exception, retry.attempt_of(try_number, max_tries, delays_s), delays_s)
         if wait_s is None:
             return RetryDecision.fail(reason=f"Not tried again: {exception}")
         return RetryDecision.retry(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.log import mask_secret
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -86,13 +87,15 @@ def stage_of(sync: TableSync) -> Stage:
 
 
 def credentials_of(sync: TableSync) -> Credentials:
-    """The system's connection from Airflow's store, and the Customer Key from the hub."""
+    """The system's connection from Airflow's store, and the Customer Key from the hub, masked in task logs like it."""
     from kwiksync_ops.operators.hooks import KwikSyncHook
     from kwiksync_ops.services.keys import customer_key
     from kwiksync_ops.settings import read_settings
 
     system = sync.run.system
     key = customer_key(sync.hub, read_settings().secret_keys, system.system)
+    if key:
+        mask_secret(key)
     return KwikSyncHook(system.connection_id).credentials(key)
 
 

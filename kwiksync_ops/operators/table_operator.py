@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
-from kwiksync_ops.operators.run_context import opened_hub, read_system, skip_unless_asked_for, table_sync_of
+from kwiksync_ops.operators.run_context import (
+    credentials_of,
+    opened_hub,
+    read_system,
+    skip_unless_asked_for,
+    table_sync_of,
+)
+from kwiksync_ops.retry import attempt_of
 from kwiksync_ops.settings import read_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from kwiksync_ops.connectors.credentials import Credentials
     from kwiksync_ops.services.table_sync import TableSync
 
 
@@ -36,34 +44,34 @@ class KwikSyncTableOperator(BaseOperator):
         self.table = table
 
     def execute(self, context: Context) -> Mapping[str, Any]:
+        from kwiksync_ops.redaction import Redactor
         from kwiksync_ops.services.table_sync import take_lease
 
         skip_unless_asked_for(context, self.table)
         with opened_hub() as hub:
             sync = table_sync_of(context, hub, read_system(self.system_file), self.table)
             try:
-                sync = self.prepared(sync)
-                return self.work(replace(sync, token=take_lease(hub, sync.run.run_id)), context)
+                credentials = credentials_of(sync)
+                sync = replace(sync, redactor=Redactor(credentials.secrets))
+                sync = replace(sync, token=take_lease(hub, sync.run.run_id))
+                return self.work(sync, credentials, context)
             except AirflowException:
                 raise
             except Exception as exc:
                 self._tell(sync, exc, context)
                 raise
 
-    def prepared(self, sync: TableSync) -> TableSync:
-        """The sync with what the step needs beside it, before the lease is taken."""
-        return sync
-
     @abstractmethod
-    def work(self, sync: TableSync, context: Context) -> Mapping[str, Any]:
+    def work(self, sync: TableSync, credentials: Credentials, context: Context) -> Mapping[str, Any]:
         """The step; what it returns goes through XCom: counts and references only."""
 
     def _tell(self, sync: TableSync, error: Exception, context: Context) -> None:
         from kwiksync_ops.services.outcome import record_failure
 
-        attempt = context["ti"].try_number
+        delays_s = read_settings().retry_delays_s
+        attempt = attempt_of(context["ti"].try_number, context["ti"].max_tries, delays_s)
         self.log.error("Attempt %d failed: %s", attempt, sync.redactor.text(str(error)))
         try:
-            record_failure(sync, error, attempt, read_settings().retry_delays_s)
+            record_failure(sync, error, attempt, delays_s)
         except Exception:  # the hub is away: the failure itself must still reach Airflow
             self.log.exception("The failure could not be written to the hub")

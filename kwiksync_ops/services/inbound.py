@@ -6,14 +6,15 @@ Airflow runs the steps as tasks, with pages staged between them; `sync_table` ru
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from kwiksync_ops.batch import Page, SourceRecord
+from kwiksync_ops.connectors.json_path import MISSING, parse_path, value_at
 from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.errors import ErrorBudgetError, KwikSyncError
 from kwiksync_ops.mapping.compiler import CompiledMapping
@@ -43,6 +44,24 @@ _BUDGET_SAMPLE = 100
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far a read has come: the newest change time that it saw, and the system's time when it began."""
+
+    highest: Watermark | None = None
+    begun: Watermark | None = None
+
+    def after(self, staged: StagedPage) -> Reach:
+        highest = max(filter(None, (self.highest, staged.highest)), default=None)
+        return Reach(highest, self.begun or (_at(staged.page) if staged.page.server_time else None))
+
+    def watermark(self, *, is_keyset: bool) -> Watermark | None:
+        """A read by key misses nothing up to its newest record. Any other may miss what changed since it began."""
+        if is_keyset or self.highest is None or self.begun is None:
+            return self.highest
+        return min(self.highest, self.begun)
+
+
+@dataclass(frozen=True)
 class Extracted:
     """What a read brought: `records` to be mapped, and `known` ones that the hub had in this version already."""
 
@@ -65,17 +84,26 @@ def extract(sync: TableSync, source: Source, stage: Stage) -> Extracted:
         for page in _read(sync, source, replace(sync.request(), resume=resume), after=len(numbers)):
             sync.hub.write(partial(_note_page, sync=sync, page=page))
             stage.write_page(_staged(sync, page))
-    staged = [stage.read_page(number) for number in stage.numbers(RAW)]
-    extracted = Extracted(
-        pages=len(staged),
-        records=sum(len(each.page.records) + len(each.page.rejects) for each in staged),
-        known=sum(each.known for each in staged),
-        calls=sum(each.page.calls for each in staged),
-    )
+    extracted = _extracted(stage)
     _note_known(sync, extracted.known)
     if not extracted.records:
         finish(sync)
     return extracted
+
+
+def _extracted(stage: Stage) -> Extracted:
+    """What was staged, one page in memory at a time."""
+    total = Extracted(0, 0, 0, 0)
+    for number in stage.numbers(RAW):
+        staged = stage.read_page(number)
+        records = len(staged.page.records) + len(staged.page.rejects)
+        total = Extracted(
+            total.pages + 1,
+            total.records + records,
+            total.known + staged.known,
+            total.calls + staged.page.calls,
+        )
+    return total
 
 
 def transform(sync: TableSync, stage: Stage) -> Counts:
@@ -85,19 +113,17 @@ def transform(sync: TableSync, stage: Stage) -> Counts:
         ErrorBudgetError: too many records are rejected; they are in the Error Log, and nothing is loaded.
     """
     mapping, lookups = sync.mapping(), HubLookups(sync.hub, sync.run.system.system)
-    counts, highest = Counts(), None
-    errors: list[ErrorEntry] = []
+    counts, reach = Counts(), Reach()
     for number in stage.numbers(RAW):
         staged = stage.read_page(number)
-        highest = _highest(highest, staged)
+        reach = reach.after(staged)
         sync.renew()
-        for batch in _batches(sync, staged, mapping, lookups, highest):
+        counts += Counts(processed=staged.known)
+        for batch in _batches(sync, staged, mapping, lookups, reach):
             stage.write_batch(batch)
             counts += Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
-            if len(errors) < batches.MAX_LOGGED:
-                errors.extend(batch.errors)
-    if not sync.is_preview and _is_over_budget(sync, counts):
-        raise _over_budget(sync, counts, errors)
+    if not sync.is_preview and _is_over_budget(sync, counts, is_end=sync.reads_whole()):
+        raise _over_budget(sync, counts, (stage.read_batch(number).errors for number in stage.numbers(MAPPED)))
     return counts
 
 
@@ -115,17 +141,20 @@ def sync_table(sync: TableSync, source: Source) -> Counts:
     """
     sync.start()
     mapping, lookups = sync.mapping(), HubLookups(sync.hub, sync.run.system.system)
-    counts, after, resume, highest, is_read = _progress(sync)
+    counts, after, resume, reach, is_read = _progress(sync)
     if is_read:
         return finish(sync)
+    is_whole = sync.reads_whole()
     pages = _read(sync, source, replace(sync.request(), resume=resume), after=after)
-    with closing(prefetch(_prepared(sync, pages, mapping, lookups, highest))) as prepared:
+    with closing(prefetch(_prepared(sync, pages, mapping, lookups, reach))) as prepared:
         for staged, page_batches in prepared:
             _note_page_known(sync, staged)
+            counts += Counts(processed=staged.known)
+            is_end = staged.page.is_last and is_whole
             for batch in page_batches:
                 total = counts + Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
-                if not sync.is_preview and _is_over_budget(sync, total, is_last=staged.page.is_last):
-                    raise _over_budget(sync, total, batch.errors)
+                if not sync.is_preview and _is_over_budget(sync, total, is_end=is_end):
+                    raise _over_budget(sync, total, [batch.errors])
                 counts += _commit(sync, batch, of=staged.page if batch is page_batches[-1] else None)
             if sync.is_preview or not page_batches:
                 sync.hub.write(partial(_note_page, sync=sync, page=staged.page))
@@ -174,13 +203,13 @@ def _note_page(connection: Connection, sync: TableSync, page: Page) -> None:
 
 
 def _prepared(
-    sync: TableSync, pages: Iterator[Page], mapping: CompiledMapping, lookups: HubLookups, highest: Watermark | None
+    sync: TableSync, pages: Iterator[Page], mapping: CompiledMapping, lookups: HubLookups, reach: Reach
 ) -> Iterator[tuple[StagedPage, list[Batch]]]:
     """Each page with its batches, ready to be loaded. Writes nothing: it runs while the page before is written."""
     for page in pages:
         staged = _staged(sync, page)
-        highest = _highest(highest, staged)
-        yield staged, list(_batches(sync, staged, mapping, lookups, highest))
+        reach = reach.after(staged)
+        yield staged, list(_batches(sync, staged, mapping, lookups, reach))
 
 
 def _staged(sync: TableSync, page: Page) -> StagedPage:
@@ -191,11 +220,14 @@ def _staged(sync: TableSync, page: Page) -> StagedPage:
     cursor = sync.table.cursor
     if cursor is None:
         return StagedPage(page)
-    versions = _versions(page.records, cursor.field, compile_moments(cursor.format, cursor.timezone))
-    keys = [_key_text(record.get(sync.table.key)) for record in page.records]
+    moments = compile_moments(cursor.format, cursor.timezone)
+    versions = _versions(_column(page.records, cursor.field), moments)
+    keys = list(map(_key_text, _column(page.records, sync.table.key)))
     newest = max(((at, key) for at, key in zip(versions, keys, strict=True) if at), default=None)
     mark = (Watermark(*newest) if sync.is_keyset else Watermark(newest[0])) if newest else None
-    highest = _clipped(mark, page, latest=sync.clock.now() + _SKEW) if mark else None
+    now = sync.clock.now()
+    page = replace(page, server_time=min(page.server_time or now, now + _SKEW))
+    highest = _clipped(mark, page) if mark else None
     if sync.run.mode != Mode.INCREMENTAL or len(page.records) > sync.batch_records:
         return StagedPage(page, highest=highest)
     with sync.hub.read() as connection:
@@ -208,14 +240,25 @@ def _staged(sync: TableSync, page: Page) -> StagedPage:
     return StagedPage(replace(page, records=new), len(page.records) - len(new), highest)
 
 
-def _clipped(watermark: Watermark, page: Page, *, latest: datetime) -> Watermark:
+def _clipped(watermark: Watermark, page: Page) -> Watermark:
     """Never past the server's time, nor ours: a source clock in the future must not hide what comes after."""
-    now = min(page.server_time or latest, latest).isoformat(timespec="microseconds")
-    return watermark if watermark.at <= now else Watermark(now)
+    return watermark if watermark.at <= _at(page).at else _at(page)
 
 
-def _versions(records: Sequence[SourceRecord], field: str, moments: Moments) -> list[str | None]:
-    values = [record.get(field) for record in records]
+def _at(page: Page) -> Watermark:
+    return Watermark(page.server_time.astimezone(UTC).isoformat(timespec="microseconds") if page.server_time else "")
+
+
+def _column(records: Sequence[SourceRecord], field: str) -> list[Any]:
+    """The field of each record, None where there is none; dots lead into nested records, an exact name comes first."""
+    path = parse_path(field)
+    if len(path) == 1:
+        return [record.get(field) for record in records]
+    found = [record[field] if field in record else value_at(record, path) for record in records]
+    return [None if value is MISSING else value for value in found]
+
+
+def _versions(values: list[Any], moments: Moments) -> list[str | None]:
     try:
         return moments.read_versions(values)
     except ValueError:
@@ -233,12 +276,8 @@ def _key_text(key: Any) -> str:
     return key if isinstance(key, str) else "" if key is None else str(key)
 
 
-def _highest(before: Watermark | None, staged: StagedPage) -> Watermark | None:
-    return max(filter(None, (before, staged.highest)), default=None)
-
-
 def _batches(
-    sync: TableSync, staged: StagedPage, mapping: CompiledMapping, lookups: HubLookups, highest: Watermark | None
+    sync: TableSync, staged: StagedPage, mapping: CompiledMapping, lookups: HubLookups, reach: Reach
 ) -> Iterator[Batch]:
     """A page as batches. The last one moves the watermark, where the page's order or the read's end allows it."""
     page = staged.page
@@ -257,16 +296,17 @@ def _batches(
         errors = error_entries(rejects, sync.redactor)
         is_end = index == len(parts) - 1
         moves = is_end and not sync.run.until and (sync.is_keyset or page.is_last)
-        resume = _resume(page, highest) if is_end else None
-        yield Batch(index * PART + page.number, mapped, errors, highest if moves else None, resume)
+        resume = _resume(page, reach) if is_end else None
+        watermark = reach.watermark(is_keyset=sync.is_keyset) if moves else None
+        yield Batch(index * PART + page.number, mapped, errors, watermark, resume)
 
 
-def _resume(page: Page, highest: Watermark | None) -> Mapping[str, Any]:
-    mark = [highest.at, highest.id] if highest else None
-    return {"page": page.number, "token": page.resume, "highest": mark, "is_read": page.is_last}
+def _resume(page: Page, reach: Reach) -> Mapping[str, Any]:
+    marks = {name: [mark.at, mark.id] if mark else None for name, mark in vars(reach).items()}
+    return {"page": page.number, "token": page.resume, "is_read": page.is_last, **marks}
 
 
-def _progress(sync: TableSync) -> tuple[Counts, int, Mapping[str, Any] | None, Watermark | None, bool]:
+def _progress(sync: TableSync) -> tuple[Counts, int, Mapping[str, Any] | None, Reach, bool]:
     """What an earlier try of this run committed: counts, its last page, where to go on, the newest change time,
     and whether the read is over."""
     key = sync.key
@@ -274,9 +314,9 @@ def _progress(sync: TableSync) -> tuple[Counts, int, Mapping[str, Any] | None, W
         counts = batches.total(connection, key)
         resume = checkpoints.read_resume(connection, key.system, key.direction, key.table, key.run_id)
     if resume is None:
-        return counts, 0, None, None, False
-    highest = Watermark(*resume["highest"]) if resume["highest"] else None
-    return counts, resume["page"], resume["token"], highest, resume["is_read"]
+        return counts, 0, None, Reach(), False
+    reach = Reach(*(Watermark(*resume[name]) if resume[name] else None for name in ("highest", "begun")))
+    return counts, resume["page"], resume["token"], reach, resume["is_read"]
 
 
 def _commit(sync: TableSync, batch: Batch, *, of: Page | None = None) -> Counts:
@@ -321,22 +361,28 @@ def _note_page_known(sync: TableSync, staged: StagedPage) -> None:
         )
 
 
-def _is_over_budget(sync: TableSync, counts: Counts, *, is_last: bool = True) -> bool:
-    has_said_something = is_last or counts.processed >= _BUDGET_SAMPLE
-    return has_said_something and counts.failed > sync.run.system.limits.error_budget * counts.processed
+def _is_over_budget(sync: TableSync, counts: Counts, *, is_end: bool) -> bool:
+    """A small sample says something at the end of a whole read only: of what is new, one of one may be faulty."""
+    budget = sync.run.system.limits.error_budget
+    says_something = is_end or counts.processed >= _BUDGET_SAMPLE or budget == 0
+    return says_something and counts.failed > budget * counts.processed
 
 
-def _over_budget(sync: TableSync, counts: Counts, errors: Sequence[ErrorEntry]) -> ErrorBudgetError:
-    author = sync.author()
-    sync.hub.write(partial(_log_once, sync=sync, errors=errors, now=author.now))
+def _over_budget(sync: TableSync, counts: Counts, errors: Iterable[Sequence[ErrorEntry]]) -> ErrorBudgetError:
+    """The error to raise, with all that was rejected in the Error Log; `errors` comes batch by batch."""
+    now, first = sync.clock.now(), ""
+    for of_batch in errors:
+        sync.hub.write(partial(_log_once, sync=sync, errors=of_batch, now=now))
+        first = first or (of_batch[0].message if of_batch else "")
     budget = sync.run.system.limits.error_budget
     return ErrorBudgetError(
         f"{counts.failed} of {counts.processed} records of {sync.table.table} were rejected, over the error budget of "
-        f"{budget:.0%}; the first: {errors[0].message if errors else 'none'}",
+        f"{budget:.0%}; the first: {first}",
         remedy="Look at kwiksync errors list. Correct the mapping or the source, or raise limits.error_budget. The "
         "checkpoint stays where it was.",
     )
 
 
 def _log_once(connection: Connection, sync: TableSync, errors: Sequence[ErrorEntry], now: datetime) -> None:
+    lease.renew(connection, sync.token)
     error_log.append(connection, sync.key, error_log.not_logged(connection, sync.key, errors), now=now)

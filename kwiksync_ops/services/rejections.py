@@ -9,7 +9,7 @@ from typing import Any
 
 from kwiksync_ops.batch import Reject
 from kwiksync_ops.errors import DuplicateRecordError, MappingError, MissingFieldError, ValidationError
-from kwiksync_ops.redaction import Redactor
+from kwiksync_ops.redaction import MASK, Redactor
 from kwiksync_ops.storage.error_log import ErrorEntry
 
 MAX_PAYLOAD = 65_536
@@ -20,6 +20,8 @@ _REMEDIES = {
     MissingFieldError.code: "Fill the field at the source, or give its rule a default; then replay the record.",
     ValidationError.code: "Correct the value at the source, or the rule that refuses it; then replay the record.",
 }
+
+_HIDDEN = "{} is faulty; what is wrong is not quoted, since the record holds a secret."
 
 
 def error_entries(rejects: Sequence[Reject], redactor: Redactor) -> list[ErrorEntry]:
@@ -35,15 +37,22 @@ def _record_of(number: int, reject: Reject) -> tuple[bool, int]:
 
 
 def _entry(faults: Sequence[Reject], redactor: Redactor) -> ErrorEntry:
+    """Messages quote values, which may be cut: those of a record that holds a secret are not kept."""
     first = faults[0]
+    is_secret = redactor.holds_secret(json.dumps(first.payload, default=str, ensure_ascii=False))
+    messages = [_HIDDEN.format(fault.field) if is_secret else redactor.text(fault.message) for fault in faults]
+    external_id = first.external_id or ""
     return ErrorEntry(
         code=first.code,
-        message="; ".join(fault.message for fault in faults),
+        message="; ".join(messages),
         remedy=_REMEDIES.get(first.code),
         field=first.field,
-        external_id=_storable(first.external_id),
+        external_id=MASK if redactor.holds_secret(external_id) else _storable(first.external_id),
         payload=_payload(first.payload, redactor),
-        faults=[{"code": fault.code, "field": fault.field, "message": fault.message} for fault in faults],
+        faults=[
+            {"code": fault.code, "field": fault.field, "message": message}
+            for fault, message in zip(faults, messages, strict=True)
+        ],
     )
 
 

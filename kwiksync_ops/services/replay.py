@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from kwiksync_ops.redaction import MASK, Redactor
 from kwiksync_ops.services.configuration import applied_mapping
 from kwiksync_ops.services.errors import ErrorRow
 from kwiksync_ops.services.inbound import finish
-from kwiksync_ops.services.outcome import close_run, record_failure
+from kwiksync_ops.services.outcome import end_run, record_failure
 from kwiksync_ops.services.rejections import error_entries
 from kwiksync_ops.services.sync import new_run_id
 from kwiksync_ops.services.systems import find_system, find_table
 from kwiksync_ops.services.table_sync import Run, TableSync, take_lease
-from kwiksync_ops.storage import batches, error_log, lease
+from kwiksync_ops.storage import batches, error_log
 from kwiksync_ops.storage.batches import Batch, Counts
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection, Hub
@@ -90,8 +89,7 @@ def replay(
                 counts += done
                 outcomes += told
         finally:
-            close_run(hub, run.run_id, clock)
-            hub.write(partial(lease.release, run_id=run.run_id))
+            end_run(hub, run.run_id, clock)
     rest = {row["sys_id"] for row in rows} - {outcome.sys_id for outcome in outcomes}
     outcomes += [_skipped(row, _why_not(row) or "") for row in rows if row["sys_id"] in rest]
     return Replayed(tuple(run_ids), tuple(outcomes), counts)
@@ -169,7 +167,8 @@ def _replay_batch(
         error_log.close(connection, ids, Resolution.REPLAYED, who=author.who, now=author.now)
         for sys_id, entry in again.items():
             error_log.retell(connection, sys_id, entry)
-        batches.load(connection, sync.key, Batch(number, replace(mapped, rejects=[]), ()), author, sync.token)
+        batch = Batch(number, replace(mapped, rejects=[]), ())
+        batches.load(connection, sync.key, batch, author, sync.token, heals=False)
 
     sync.hub.write(write)
     return [_outcome(each.row, again.get(each.row["sys_id"])) for each in candidates]

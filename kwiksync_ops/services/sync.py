@@ -25,10 +25,9 @@ from kwiksync_ops.errors import (
 )
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.inbound import sync_table
-from kwiksync_ops.services.outcome import close_run, record_failure
+from kwiksync_ops.services.outcome import end_run, record_failure
 from kwiksync_ops.services.systems import find_table
 from kwiksync_ops.services.table_sync import LeaseKeepingClock, Run, TableSync, take_lease
-from kwiksync_ops.storage import lease
 from kwiksync_ops.storage.api_calls import HubCallLimiter
 from kwiksync_ops.storage.batches import Counts
 from kwiksync_ops.storage.hub import Hub
@@ -124,8 +123,7 @@ def sync_system(
         watcher.begins(run.run_id, [table.table for table in tables])
         return SyncOutcome(run.run_id, tuple(_sync_tables(sync, tables, token)))
     finally:
-        close_run(hub, run.run_id, clock)
-        hub.write(lambda connection: lease.release(connection, run.run_id))
+        end_run(hub, run.run_id, clock)
 
 
 def new_run_id(kind: str, clock: Clock) -> str:

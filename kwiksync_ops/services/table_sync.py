@@ -120,6 +120,16 @@ class TableSync:
             options=self.table.options,
         )
 
+    def reads_whole(self) -> bool:
+        """Whether the run reads the whole table: it was asked to, or it began without a watermark."""
+        if self.run.since:
+            return False
+        if self.run.mode != Mode.INCREMENTAL or self.table.cursor is None:
+            return True
+        with self.hub.read() as connection:
+            row = sync_log.read_table(connection, self.key)
+        return row is None or row["watermark_before"] is None
+
     def _since(self) -> Position | None:
         if self.run.since:
             return Position(self.run.since)

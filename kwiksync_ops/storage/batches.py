@@ -19,9 +19,6 @@ from kwiksync_ops.storage.models import BATCH
 from kwiksync_ops.storage.records import Author, Merged
 from kwiksync_ops.storage.sync_log import TableRun
 
-MAX_LOGGED = 10_000
-"""So many rejected records of a table that is not loaded are logged."""
-
 KNOWN = 0
 """The number of the batch that counts what a read saw again and the hub had already."""
 
@@ -63,7 +60,16 @@ class Counts:
 _FIGURES = [BATCH.c[name] for name in Counts.__dataclass_fields__]
 
 
-def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author, token: int, calls: int = -1) -> Counts:
+def load(
+    connection: sa.Connection,
+    run: TableRun,
+    batch: Batch,
+    author: Author,
+    token: int,
+    calls: int = -1,
+    *,
+    heals: bool = True,
+) -> Counts:
     """Commit a batch with the caller's transaction. One that was committed before is left alone, and its counts told.
 
     It was committed before where the run has a batch of its number with its content. The same number with other
@@ -71,6 +77,7 @@ def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author,
 
     Args:
         calls: where the batch ends a page that is not counted yet, how many API calls brought that page.
+        heals: what comes in is the newest that the system has, so that it closes open errors of its records.
 
     Raises:
         LeaseError: another process holds the lease.
@@ -86,7 +93,8 @@ def load(connection: sa.Connection, run: TableRun, batch: Batch, author: Author,
             return there[digest]
         number, errors = _free_number(connection, run), error_log.not_logged(connection, run, errors)
     merged = records.merge(connection, batch.mapped, author)
-    error_log.close_healed(connection, run, [row[0] for row in batch.mapped.rows], now=author.now)
+    if heals:
+        error_log.close_healed(connection, run, [row[0] for row in batch.mapped.rows], now=author.now)
     error_log.append(connection, run, errors, now=author.now, batch=number)
     checkpoint = checkpoints.Checkpoint(batch.watermark, batch.resume, run.run_id)
     reached = checkpoints.advance(connection, run.system, run.direction, run.table, checkpoint, now=author.now)

@@ -43,19 +43,24 @@ class Checkpoint:
 def advance(
     connection: sa.Connection, system: str, direction: str, table: str, checkpoint: Checkpoint, *, now: datetime
 ) -> Watermark | None:
-    """Move on, in the batch's transaction; where the watermark is then. It never goes back."""
+    """Move on, in the batch's transaction; where the watermark is then. It never goes back.
+
+    A batch that does not say where its read goes on leaves that as an earlier batch of its run said it.
+    """
     before = read_watermark(connection, system, direction, table)
     newest = max(filter(None, (before, checkpoint.watermark)), default=None)
+    resume = json.dumps(checkpoint.resume) if checkpoint.resume else None
     values = {
         "watermark_at": newest.at if newest else None,
         "watermark_id": newest.id if newest else None,
-        "resume": json.dumps(checkpoint.resume) if checkpoint.resume else None,
         "run_id": checkpoint.run_id,
         "sys_updated_on": now,
     }
-    moved = connection.execute(CHECKPOINT.update().where(*_is(system, direction, table)).values(values))
+    kept = resume or sa.case((CHECKPOINT.c.run_id == checkpoint.run_id, CHECKPOINT.c.resume))
+    moved = connection.execute(CHECKPOINT.update().where(*_is(system, direction, table)).values(resume=kept, **values))
     if not moved.rowcount:
-        connection.execute(CHECKPOINT.insert().values(system=system, direction=direction, table_name=table, **values))
+        key = {"system": system, "direction": direction, "table_name": table}
+        connection.execute(CHECKPOINT.insert().values(resume=resume, **key, **values))
     return newest
 
 

@@ -63,6 +63,12 @@ def test_the_fourth_failure_and_what_waiting_does_not_mend_are_final() -> None:
     assert KwikSyncRetryPolicy().evaluate(CustomerKeyError("revoked"), 1, 3).action == final
 
 
+def test_a_task_that_was_cleared_has_its_three_retries_again() -> None:
+    """Airflow counts tries on: four tries and a clear make the next one number 5 of at most 7."""
+    decisions = [KwikSyncRetryPolicy().evaluate(SystemUnavailableError("down"), number, 7) for number in (5, 6, 7, 8)]
+    assert [each.retry_delay for each in decisions] == [timedelta(seconds=s) for s in (60, 300, 900)] + [None]
+
+
 def test_a_table_comes_after_those_that_it_refers_to(dag: DAG) -> None:
     def before(table: str) -> set[str]:
         return {task.split(".")[0] for task in dag.get_task(f"{table}.extract").upstream_task_ids}

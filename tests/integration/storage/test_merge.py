@@ -168,6 +168,20 @@ def test_a_rejected_record_is_logged_and_healed_when_it_is_taken(hub: Hub) -> No
         assert [row["resolution"] for row in search(connection)] == ["resolved"]
 
 
+def test_an_older_version_that_is_replayed_leaves_the_error_of_a_newer_one_open(hub: Hub) -> None:
+    error = ErrorEntry("ERR_004", "version 2 can't be mapped", external_id="P1", payload="{}")
+    load(hub, projects(read=1), errors=[error])
+
+    def replay(connection: sa.Connection) -> None:
+        token = lease.acquire(connection, "replay") or 0
+        author = Author("erp", "replay", "tester", NOW)
+        batches.load(connection, run_of("replay"), Batch(1, projects(ONE), ()), author, token, heals=False)
+
+    hub.write(replay)
+    with hub.read() as connection:
+        assert [row["resolution"] for row in search(connection)] == ["open"]
+
+
 def test_lookups_find_by_external_id_within_the_system_and_by_any_other_column(hub: Hub) -> None:
     load(hub, projects(ONE, TWO))
     sys_ids = {row["external_id"]: row["sys_id"] for row in rows(hub, RECORDS["projects"])}
