@@ -79,8 +79,8 @@ def test_calls_that_wait_for_room_never_make_more_than_the_limit_in_a_window(hub
 def test_other_systems_have_calls_of_their_own(hub: Hub) -> None:
     for system in ("erp", "crm"):
         limiter = HubCallLimiter(hub, system, 1, NoPatience())
-        with limiter.call():
-            pass
+        with limiter.call(), hub.read() as connection:
+            assert used(connection, system) == 1
 
 
 def test_a_process_killed_in_its_call_keeps_its_place_until_the_bound(hub: Hub) -> None:
