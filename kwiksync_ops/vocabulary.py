@@ -40,6 +40,39 @@ class SyncStatus(StrEnum):
     SKIPPED = "skipped"
 
 
+class Action(StrEnum):
+    """What happens to a record, in the hub or at a system."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class DeliveryState(StrEnum):
+    """Where a row of the outbox stands.
+
+    `sending` was written before the call: found after a crash, it says that the system may have got it.
+    `sent` waits for its confirmation; `unconfirmed` for a person (ERR_013); `refused` by the system for good.
+    """
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    CONFLICT = "conflict"
+    UNCONFIRMED = "unconfirmed"
+
+
+class ConflictPolicy(StrEnum):
+    """Who wins where hub and system changed the same field of a record since they last agreed."""
+
+    NEWEST_WINS = "newest_wins"
+    HUB_WINS = "hub_wins"
+    SYSTEM_WINS = "system_wins"
+    MANUAL = "manual"
+
+
 class Severity(StrEnum):
     WARNING = "warning"
     ERROR = "error"
@@ -130,6 +163,7 @@ BASE_COLUMNS = (
     Column("sys_updated_by", max_length=100),
     _typed("sys_mod_count", ColumnType.INTEGER),
     _typed("active", ColumnType.BOOLEAN),
+    _typed("sys_deleted_on", ColumnType.DATETIME),
 )
 
 MAPPABLE_BASE_COLUMNS = frozenset({"external_id", "active"})

@@ -229,6 +229,8 @@ RECORD_LINK = _table(
     _text("version", 40),
     sa.Column("hash_in", sa.LargeBinary(16)),
     sa.Column("hash_out", sa.LargeBinary(16)),
+    sa.Column("mod_count", sa.Integer()),
+    _text("etag"),
     sa.Index(None, "sys_id"),
 )
 
@@ -239,6 +241,8 @@ RECORD_HISTORY = _table(
     _text("sys_id", 32, null=False),
     _text("action", 20, null=False),
     _text("changes", None),
+    _text("system", 40),
+    sa.Column("sys_mod_count", sa.Integer()),
     _text("run_id", null=False),
     _moment("sys_created_on", null=False),
     _text("sys_created_by", 100, null=False),
@@ -273,18 +277,28 @@ BATCH = _table(
 OUTBOX = _table(
     "outbox",
     _sys_id(),
+    _text("run_id", null=False),
     _text("system", 40, null=False),
     _text("table_name", 80, null=False),
     _text("record_sys_id", 32, null=False),
+    sa.Column("sys_mod_count", sa.Integer(), nullable=False),
+    _text("external_id"),
     _text("action", 20, null=False),
     _text("payload", None, null=False),
+    sa.Column("hash_out", sa.LargeBinary(16), nullable=False),
     _text("idempotency_key", 64, null=False),
+    _text("etag"),
     _text("state", 20, null=False),
     sa.Column("attempt", sa.Integer(), nullable=False, server_default="0"),
-    _text("run_id", null=False),
+    _text("job", None),
+    _text("error_code", 10),
+    _text("message", None),
     _moment("sys_created_on", null=False),
+    _moment("sent"),
     _moment("confirmed"),
     sa.UniqueConstraint("idempotency_key"),
+    sa.Index(None, "system", "table_name", "state"),
+    sa.Index(None, "record_sys_id"),
 )
 
 SYNC_LEASE = _table(

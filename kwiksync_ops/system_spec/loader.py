@@ -14,7 +14,15 @@ from kwiksync_ops.declared.content import content_faults
 from kwiksync_ops.declared.fault import DeclaredFile, Fault, KeyPath, did_you_mean, file_error
 from kwiksync_ops.declared.reader import read_declared_file
 from kwiksync_ops.errors import ConfigurationError
-from kwiksync_ops.system_spec.spec import CursorSpec, Limits, SyncWindow, SystemSpec, TableSpec
+from kwiksync_ops.system_spec.spec import (
+    ConflictSpec,
+    CursorSpec,
+    DeletesSpec,
+    Limits,
+    SyncWindow,
+    SystemSpec,
+    TableSpec,
+)
 from kwiksync_ops.vocabulary import RECORD_TABLES
 
 SYSTEM_SCHEMA = "system_spec/system.schema.json"
@@ -177,7 +185,8 @@ def _list(value: Any, name: str) -> list[Any]:
 def _system(file: DeclaredFile) -> SystemSpec:
     value: Mapping[str, Any] = file.value
     kind = value["kind"]
-    tables = (_table(value["system"], kind, value.get(kind, {}), table) for table in value["tables"])
+    defaults, conflict = value.get(kind, {}), value.get("conflict", {})
+    tables = (_table(value["system"], kind, defaults, conflict, table) for table in value["tables"])
     window = value.get("sync_window")
     return SystemSpec(
         system=value["system"],
@@ -200,15 +209,33 @@ def _limits(value: Mapping[str, Any]) -> Limits:
     return Limits(**{name: number if name == "error_budget" else int(number) for name, number in value.items()})
 
 
-def _table(system: str, kind: str, defaults: Mapping[str, Any], value: Mapping[str, Any]) -> TableSpec:
+def _table(
+    system: str, kind: str, defaults: Mapping[str, Any], conflict: Mapping[str, Any], value: Mapping[str, Any]
+) -> TableSpec:
+    options = merge_options(defaults, value.get(kind, {}))
     return TableSpec(
         table=value["table"],
         source=value["source"],
         key=value["key"],
         cursor=CursorSpec(**value["cursor"]) if "cursor" in value else None,
         mapping=value.get("mapping", f"{system}/{value['table']}.json"),
-        options=merge_options(defaults, value.get(kind, {})),
+        options=options,
+        outbound_mapping=value.get("outbound_mapping", f"{system}/{value['table']}.outbound.json"),
+        push=options.get("push", {}),
+        conflict=_conflict({**conflict, **value.get("conflict", {})}),
+        deletes=_deletes(value.get("deletes", {}), options, kind),
     )
+
+
+def _conflict(value: Mapping[str, Any]) -> ConflictSpec:
+    return ConflictSpec(value.get("policy", ConflictSpec.policy), value.get("fields", {}))
+
+
+def _deletes(value: Mapping[str, Any], options: Mapping[str, Any], kind: str) -> DeletesSpec:
+    """The feed of deletions is read like a table: the table's options, and its own over them."""
+    own = {name: setting for name, setting in value.items() if name not in (kind, "cursor")}
+    cursor = CursorSpec(**value["cursor"]) if "cursor" in value else None
+    return DeletesSpec(**own, cursor=cursor, options=merge_options(options, value.get(kind, {})))
 
 
 def merge_options(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,10 +25,43 @@ class CursorSpec:
 
 
 @dataclass(frozen=True)
+class ConflictSpec:
+    """Who wins where both sides changed a field: `policy` for a table, `fields` for single columns of it.
+
+    A column's value is a policy, or `hub` or `system`: the owner, whose value stands even where only the other
+    side changed it.
+    """
+
+    policy: str = "newest_wins"
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeletesSpec:
+    """How a record that was deleted at the system is noticed.
+
+    Attributes:
+        mode: `ignore`; `feed`: the system lists its deletions at `source`, with the record's key in `key` and the
+            time in `cursor`; `compare`: after a complete read, what the hub has and the read had not.
+        guard: share of the table, 0 to 1, above which nothing is deleted, unless the run is told so.
+        mirror: whether a deletion in the hub is sent to the system.
+    """
+
+    mode: str = "ignore"
+    guard: float = 0.1
+    source: str = ""
+    key: str = ""
+    cursor: CursorSpec | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mirror: bool = False
+
+
+@dataclass(frozen=True)
 class TableSpec:
     """A table of a system: `source` is the system's object (a path for REST), `key` the field that names a record.
 
-    `options` are the system's and the table's own, merged; `mapping` is a path below include/mappings.
+    `options` are the system's and the table's own, merged; `push` are those of its writing, merged the same way.
+    `mapping` and `outbound_mapping` are paths below include/mappings.
     """
 
     table: str
@@ -37,6 +70,10 @@ class TableSpec:
     cursor: CursorSpec | None = None
     mapping: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    outbound_mapping: str = ""
+    push: Mapping[str, Any] = field(default_factory=dict)
+    conflict: ConflictSpec = ConflictSpec()
+    deletes: DeletesSpec = DeletesSpec()
 
 
 @dataclass(frozen=True)
