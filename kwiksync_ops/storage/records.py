@@ -29,8 +29,18 @@ _BASE = (
     "sys_updated_by",
     "sys_mod_count",
 )
-_LINK = ("system", "table_name", "external_id", "sys_id", "version", "hash_in")
-_HISTORY = ("table_name", "sys_id", "action", "changes", "run_id", "sys_created_on", "sys_created_by")
+_LINK = ("system", "table_name", "external_id", "sys_id", "version", "hash_in", "mod_count")
+_HISTORY = (
+    "table_name",
+    "sys_id",
+    "action",
+    "changes",
+    "system",
+    "sys_mod_count",
+    "run_id",
+    "sys_created_on",
+    "sys_created_by",
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +64,12 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Link:
+    """`mod_count` is that of the record when hub and system last agreed on it; None where that is not known."""
+
     sys_id: str
     version: str | None
     hash_in: bytes | None
+    mod_count: int | None
 
 
 @dataclass
@@ -134,7 +147,9 @@ def _find_linked(
 
 def _read_links(connection: sa.Connection, system: str, table: str, external_ids: Collection[str]) -> dict[str, _Link]:
     rows = connection.execute(
-        sa.select(RECORD_LINK.c.external_id, RECORD_LINK.c.sys_id, RECORD_LINK.c.version, RECORD_LINK.c.hash_in).where(
+        sa.select(
+            *(RECORD_LINK.c[name] for name in ("external_id", "sys_id", "version", "hash_in", "mod_count"))
+        ).where(
             RECORD_LINK.c.system == system,
             RECORD_LINK.c.table_name == table,
             among(connection, RECORD_LINK.c.external_id, external_ids),
@@ -154,7 +169,7 @@ def _adopt(connection: sa.Connection, batch: MappedBatch, system: str, links: Ma
             records.c.source_system == system, among(connection, records.c.external_id, unlinked)
         )
     )
-    return {row[0]: _Link(row[1], None, None) for row in rows.all()}
+    return {row[0]: _Link(row[1], None, None, None) for row in rows.all()}
 
 
 def _read_existing(
@@ -189,13 +204,14 @@ def _compare(
             sys_id = next(new_ids)
             created = (sys_id, author.system, author.now, author.who, author.now, author.who, 0, *row)
             changes.created.append(created if has_active else (*created, True))
-            changes.links.append((author.system, batch.table, row[0], sys_id, version, hash_in))
+            changes.links.append((author.system, batch.table, row[0], sys_id, version, hash_in, 0))
         elif link.version and version and version < link.version:
             changes.unchanged += 1
         else:
-            _compare_known(batch, row, link, existing.get(link.sys_id), changes, author)
-            if (version, hash_in) != (link.version, link.hash_in):
-                changes.relinked.append({"of": row[0], "to": link.sys_id, "at": version, "hashed": hash_in})
+            agreed = _compare_known(batch, row, link, existing.get(link.sys_id), changes, author)
+            if (version, hash_in, agreed) != (link.version, link.hash_in, link.mod_count):
+                relinked = {"of": row[0], "to": link.sys_id, "at": version, "hashed": hash_in, "agreed": agreed}
+                changes.relinked.append(relinked)
     return changes
 
 
@@ -206,7 +222,8 @@ def _compare_known(
     known: tuple[int, tuple[Any, ...]] | None,
     changes: _Changes,
     author: Author,
-) -> None:
+) -> int:
+    """The record's modification count after the batch, on which hub and system agree."""
     if known is None:
         raise HubError(
             f"The hub links {row[0]} of {author.system} to {batch.table} {link.sys_id}, which does not exist.",
@@ -215,14 +232,15 @@ def _compare_known(
     mod_count, old = known
     if old == row[1:]:
         changes.unchanged += 1
-        return
+        return mod_count
     values = dict(zip(batch.columns[1:], row[1:], strict=True))
     fields = {
         name: (before, after) for (name, after), before in zip(values.items(), old, strict=True) if before != after
     }
     changes.updated.append({**values, "of": link.sys_id, "seen": mod_count})
     entry = (batch.table, link.sys_id, "update", msgspec.json.encode(fields).decode())
-    changes.history.append((*entry, author.run_id, author.now, author.who))
+    changes.history.append((*entry, author.system, mod_count + 1, author.run_id, author.now, author.who))
+    return mod_count + 1
 
 
 def _write(connection: sa.Connection, batch: MappedBatch, changes: _Changes, author: Author) -> None:
@@ -240,8 +258,9 @@ def _write(connection: sa.Connection, batch: MappedBatch, changes: _Changes, aut
 
 def _note_created(connection: sa.Connection, table: str, sys_ids: Collection[str], author: Author) -> None:
     """History says that a record was created, not with which values: they are its own, less its later changes."""
-    created = (each(connection, sys_ids), table, "create", author.run_id, author.now, author.who)
-    names = ("sys_id", "table_name", "action", "run_id", "sys_created_on", "sys_created_by")
+    names = tuple(name for name in _HISTORY if name != "changes")
+    at = (author.system, 0, author.run_id, author.now, author.who)
+    created = (sa.literal(table), each(connection, sys_ids), sa.literal("create"), *at)
     values = [
         value if isinstance(value, sa.ColumnElement) else sa.literal(value, RECORD_HISTORY.c[name].type)
         for name, value in zip(names, created, strict=True)
@@ -281,15 +300,20 @@ def _relink(connection: sa.Connection, table: str, rows: list[dict[str, Any]], a
         connection.execute(
             RECORD_LINK.update()
             .where(*mine, RECORD_LINK.c.external_id == sa.bindparam("of"))
-            .values(version=sa.bindparam("at"), hash_in=sa.bindparam("hashed")),
-            [{name: row[name] for name in ("of", "at", "hashed")} for row in known],
+            .values(
+                version=sa.bindparam("at"),
+                hash_in=sa.bindparam("hashed"),
+                mod_count=sa.bindparam("agreed"),
+                hash_out=None,
+            ),
+            [{name: row[name] for name in ("of", "at", "hashed", "agreed")} for row in known],
         )
     adopted = [row for row in rows if row["of"] not in linked]
     insert_rows(
         connection,
         RECORD_LINK,
         _LINK,
-        [(author.system, table, row["of"], row["to"], row["at"], row["hashed"]) for row in adopted],
+        [(author.system, table, *(row[name] for name in ("of", "to", "at", "hashed", "agreed"))) for row in adopted],
     )
 
 
