@@ -45,10 +45,11 @@ class TableSync:
     clock: Clock
     token: int
     redactor: Redactor = field(default_factory=Redactor)
+    direction: Direction = Direction.INBOUND
 
     @property
     def key(self) -> TableRun:
-        return TableRun(self.run.run_id, self.run.system.system, Direction.INBOUND, self.table.table)
+        return TableRun(self.run.run_id, self.run.system.system, self.direction, self.table.table)
 
     @property
     def batch_records(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kwiksync_ops.errors import ConflictError
 from kwiksync_ops.storage.bulk import among, insert_rows
 from kwiksync_ops.storage.models import ERROR_LOG
 from kwiksync_ops.storage.sync_log import TableRun
@@ -24,6 +25,7 @@ _COLUMNS = (
     "remedy",
     "severity",
     "system",
+    "direction",
     "table_name",
     "field",
     "external_id",
@@ -71,6 +73,7 @@ def append(
             entry.remedy,
             str(entry.severity),
             run.system,
+            str(run.direction),
             run.table,
             entry.field,
             entry.external_id,
@@ -150,13 +153,15 @@ def close(
 
 
 def close_healed(connection: sa.Connection, run: TableRun, external_ids: Collection[str], *, now: datetime) -> None:
-    """A record that was taken has no open rejection any more."""
+    """A record that was taken has no open rejection in that direction any more. A conflict is for a person to end."""
     connection.execute(
         ERROR_LOG.update()
         .where(
             ERROR_LOG.c.system == run.system,
+            ERROR_LOG.c.direction == run.direction,
             ERROR_LOG.c.table_name == run.table,
             ERROR_LOG.c.resolution == Resolution.OPEN,
+            ERROR_LOG.c.code != ConflictError.code,
             among(connection, ERROR_LOG.c.external_id, external_ids),
         )
         .values(resolution=str(Resolution.RESOLVED), resolved_on=now, resolved_by="sync")

@@ -203,6 +203,7 @@ ERROR_LOG = _table(
     _text("remedy", None),
     _text("severity", 20, null=False),
     _text("system", 40, null=False),
+    sa.Column("direction", sa.String(20), nullable=False, server_default="inbound"),
     _text("table_name", 80),
     _text("field", 80),
     _text("external_id"),

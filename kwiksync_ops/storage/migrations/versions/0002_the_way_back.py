@@ -25,6 +25,8 @@ def upgrade() -> None:
         op.add_column(table.sql_name, sa.Column("sys_deleted_on", UtcDateTime()))
     for table_name, name, kind in _NEW_COLUMNS:
         op.add_column(f"{TABLE_PREFIX}{table_name}", sa.Column(name, kind))
+    direction = sa.Column("direction", sa.String(20), nullable=False, server_default="inbound")
+    op.add_column(f"{TABLE_PREFIX}error_log", direction)
     op.drop_table(_OUTBOX)
     op.create_table(
         _OUTBOX,
@@ -58,5 +60,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in RECORD_TABLES.values():
         op.drop_column(table.sql_name, "sys_deleted_on")
+    op.drop_column(f"{TABLE_PREFIX}error_log", "direction")
     for table_name, name, _ in _NEW_COLUMNS:
         op.drop_column(f"{TABLE_PREFIX}{table_name}", name)
