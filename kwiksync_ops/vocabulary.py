@@ -53,6 +53,7 @@ class DeliveryState(StrEnum):
 
     `sending` was written before the call: found after a crash, it says that the system may have got it.
     `sent` waits for its confirmation; `unconfirmed` for a person (ERR_013); `refused` by the system for good.
+    `conflict` was changed at the system too; `superseded` by a newer delivery of its record.
     """
 
     QUEUED = "queued"
@@ -62,6 +63,7 @@ class DeliveryState(StrEnum):
     REFUSED = "refused"
     CONFLICT = "conflict"
     UNCONFIRMED = "unconfirmed"
+    SUPERSEDED = "superseded"
 
 
 class ConflictPolicy(StrEnum):

@@ -287,6 +287,7 @@ OUTBOX = _table(
     _text("action", 20, null=False),
     _text("payload", None, null=False),
     sa.Column("hash_out", sa.LargeBinary(16), nullable=False),
+    sa.Column("is_partial", sa.Boolean(), nullable=False, server_default=sa.false()),
     _text("idempotency_key", 64, null=False),
     _text("etag"),
     _text("state", 20, null=False),

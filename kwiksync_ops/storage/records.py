@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,9 +12,12 @@ import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.errors import HubError
-from kwiksync_ops.storage.bulk import among, as_read, each, insert_rows
+from kwiksync_ops.storage import history
+from kwiksync_ops.storage.bulk import among, as_read, insert_rows
+from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
+from kwiksync_ops.storage.sys_id import new_sys_ids
 from kwiksync_ops.vocabulary import short_name
 
 _BASE = (
@@ -41,16 +41,6 @@ _HISTORY = (
     "sys_created_on",
     "sys_created_by",
 )
-
-
-@dataclass(frozen=True)
-class Author:
-    """Who changes records: a run of a system's sync, on behalf of somebody, at a moment."""
-
-    system: str
-    run_id: str
-    who: str
-    now: datetime
 
 
 @dataclass(frozen=True)
@@ -195,7 +185,7 @@ def _compare(
     author: Author,
 ) -> _Changes:
     changes = _Changes()
-    new_ids = iter(_new_sys_ids(len(batch.rows) - len(links)))
+    new_ids = iter(new_sys_ids(len(batch.rows) - len(links)))
     has_active = "active" in batch.columns
     fingerprints = batch.fingerprints or [None] * len(batch.rows)
     for row, version, hash_in in zip(batch.rows, batch.versions, fingerprints, strict=True):
@@ -253,19 +243,7 @@ def _write(connection: sa.Connection, batch: MappedBatch, changes: _Changes, aut
         _relink(connection, batch.table, changes.relinked, author)
     insert_rows(connection, RECORD_HISTORY, _HISTORY, changes.history)
     if changes.created:
-        _note_created(connection, batch.table, [row[0] for row in changes.created], author)
-
-
-def _note_created(connection: sa.Connection, table: str, sys_ids: Collection[str], author: Author) -> None:
-    """History says that a record was created, not with which values: they are its own, less its later changes."""
-    names = tuple(name for name in _HISTORY if name != "changes")
-    at = (author.system, 0, author.run_id, author.now, author.who)
-    created = (sa.literal(table), each(connection, sys_ids), sa.literal("create"), *at)
-    values = [
-        value if isinstance(value, sa.ColumnElement) else sa.literal(value, RECORD_HISTORY.c[name].type)
-        for name, value in zip(names, created, strict=True)
-    ]
-    connection.execute(RECORD_HISTORY.insert().from_select(names, sa.select(*values)))
+        history.note_created(connection, batch.table, [row[0] for row in changes.created], author)
 
 
 def _update(
@@ -315,10 +293,3 @@ def _relink(connection: sa.Connection, table: str, rows: list[dict[str, Any]], a
         _LINK,
         [(author.system, table, *(row[name] for name in ("of", "to", "at", "hashed", "agreed"))) for row in adopted],
     )
-
-
-def _new_sys_ids(count: int) -> list[str]:
-    """32 hex digits that grow with time: an index over them is written at its end, whatever the table's size."""
-    start = f"{time.time_ns() // 1_000_000:012x}"
-    noise = os.urandom(8 * count).hex()
-    return [f"{start}{number:04x}{noise[16 * number : 16 * number + 16]}" for number in range(count)]

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("action", sa.String(20), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("hash_out", sa.LargeBinary(16), nullable=False),
+        sa.Column("is_partial", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("idempotency_key", sa.String(64), nullable=False),
         sa.Column("etag", sa.String(255)),
         sa.Column("state", sa.String(20), nullable=False),

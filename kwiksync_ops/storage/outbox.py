@@ -1,0 +1,285 @@
+"""The outbox: each delivery is written before its call, and ended in one transaction with what it brought."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kwiksync_ops.storage.bulk import among, insert_rows
+from kwiksync_ops.storage.models import OUTBOX, RECORD_LINK, RECORDS
+from kwiksync_ops.storage.sys_id import new_sys_ids
+from kwiksync_ops.vocabulary import Action, DeliveryState
+
+OPEN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.SENT)
+"""States of a delivery that a run still has to end."""
+
+ENDED = (DeliveryState.CONFIRMED, DeliveryState.SUPERSEDED)
+"""States that ask nothing of anybody."""
+
+_NEW = (
+    "sys_id",
+    "run_id",
+    "system",
+    "table_name",
+    "record_sys_id",
+    "sys_mod_count",
+    "external_id",
+    "action",
+    "payload",
+    "hash_out",
+    "is_partial",
+    "idempotency_key",
+    "etag",
+    "state",
+    "error_code",
+    "message",
+    "sys_created_on",
+)
+_ROW = (*_NEW[:-3], "attempt", "job")
+
+
+@dataclass(frozen=True)
+class NewDelivery:
+    """What is to be sent of a record, or why it can't be: then `state` is `refused`.
+
+    `is_partial`: fields are held back by an open conflict, so that hub and system do not agree when it has arrived.
+    """
+
+    record_sys_id: str
+    sys_mod_count: int
+    external_id: str | None
+    action: Action
+    payload: str
+    hash_out: bytes
+    is_partial: bool = False
+    etag: str | None = None
+    state: DeliveryState = DeliveryState.QUEUED
+    error_code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    """A delivery as it stands in the outbox; `idempotency_key` is the same at every attempt."""
+
+    sys_id: str
+    run_id: str
+    system: str
+    table_name: str
+    record_sys_id: str
+    sys_mod_count: int
+    external_id: str | None
+    action: str
+    payload: str
+    hash_out: bytes
+    is_partial: bool
+    idempotency_key: str
+    etag: str | None
+    state: str
+    attempt: int
+    job: str | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a delivery stands after a call: values that stay None leave the row as it is."""
+
+    sys_id: str
+    state: DeliveryState
+    external_id: str | None = None
+    etag: str | None = None
+    job: str | None = None
+    error_code: str | None = None
+    message: str | None = None
+
+
+def queue(
+    connection: sa.Connection,
+    run_id: str,
+    system: str,
+    table: str,
+    deliveries: Sequence[NewDelivery],
+    *,
+    now: datetime,
+) -> None:
+    """Write deliveries, each with a sys_id and an idempotency key of its own."""
+    ids, keys = new_sys_ids(len(deliveries)), new_sys_ids(len(deliveries))
+    rows = [
+        (
+            sys_id,
+            run_id,
+            system,
+            table,
+            new.record_sys_id,
+            new.sys_mod_count,
+            new.external_id,
+            str(new.action),
+            new.payload,
+            new.hash_out,
+            new.is_partial,
+            key,
+            new.etag,
+            str(new.state),
+            new.error_code,
+            new.message,
+            now,
+        )
+        for sys_id, key, new in zip(ids, keys, deliveries, strict=True)
+    ]
+    insert_rows(connection, OUTBOX, _NEW, rows)
+
+
+def read_rows(
+    connection: sa.Connection,
+    system: str,
+    table: str,
+    state: DeliveryState,
+    *,
+    action: Action | None = None,
+    limit: int | None = None,
+) -> list[OutboxRow]:
+    """The deliveries of a table in a state, oldest first."""
+    wanted = [*_of(system, table), OUTBOX.c.state == state]
+    if action:
+        wanted.append(OUTBOX.c.action == action)
+    query = sa.select(*(OUTBOX.c[name] for name in _ROW)).where(*wanted).order_by(OUTBOX.c.sys_id).limit(limit)
+    return [OutboxRow(*row) for row in connection.execute(query).all()]
+
+
+def count(connection: sa.Connection, system: str, table: str, states: Collection[DeliveryState]) -> int:
+    counted = sa.select(sa.func.count()).select_from(OUTBOX).where(*_of(system, table), OUTBOX.c.state.in_(states))
+    return int(connection.execute(counted).scalar_one())
+
+
+def in_the_way(
+    connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]
+) -> dict[str, list[tuple[int, str, str]]]:
+    """Deliveries of these records that did not end well or have not ended: (modification count, state, action)."""
+    rows = connection.execute(
+        sa.select(OUTBOX.c.record_sys_id, OUTBOX.c.sys_mod_count, OUTBOX.c.state, OUTBOX.c.action).where(
+            *_of(system, table),
+            OUTBOX.c.state.not_in(ENDED),
+            among(connection, OUTBOX.c.record_sys_id, record_sys_ids),
+        )
+    )
+    found: dict[str, list[tuple[int, str, str]]] = {}
+    for record, *delivery in rows.all():
+        found.setdefault(record, []).append(tuple(delivery))
+    return found
+
+
+def begin(connection: sa.Connection, rows: Collection[OutboxRow], *, now: datetime) -> None:
+    """About to be sent: from here on the system may have got them."""
+    connection.execute(
+        OUTBOX.update()
+        .where(among(connection, OUTBOX.c.sys_id, [row.sys_id for row in rows]))
+        .values(state=str(DeliveryState.SENDING), attempt=OUTBOX.c.attempt + 1, sent=now)
+    )
+
+
+def end(connection: sa.Connection, results: Sequence[Result], *, now: datetime) -> None:
+    """Note how deliveries stand. What is confirmed stands in the record's link too: hub and system agree."""
+    for state in dict.fromkeys(result.state for result in results):
+        ids = [result.sys_id for result in results if result.state == state]
+        values: dict[str, Any] = {"state": str(state)}
+        if state == DeliveryState.CONFIRMED:
+            values["confirmed"] = now
+        connection.execute(OUTBOX.update().where(among(connection, OUTBOX.c.sys_id, ids)).values(**values))
+    for name in ("external_id", "etag", "job", "error_code", "message"):
+        told = [
+            {"of": result.sys_id, "it": value} for result in results if (value := getattr(result, name)) is not None
+        ]
+        if told:
+            update = OUTBOX.update().where(OUTBOX.c.sys_id == sa.bindparam("of")).values({name: sa.bindparam("it")})
+            connection.execute(update, told)
+    _link(connection, [result.sys_id for result in results if result.state == DeliveryState.CONFIRMED])
+
+
+def agree(connection: sa.Connection, system: str, table: str, agreed: Mapping[str, int]) -> None:
+    """Hub and system agree on these records, by external id, at these modification counts, with nothing sent."""
+    if not agreed:
+        return
+    link = RECORD_LINK
+    of = (link.c.system == system, link.c.table_name == table, link.c.external_id == sa.bindparam("of"))
+    values = [{"of": external_id, "at": mod_count} for external_id, mod_count in agreed.items()]
+    connection.execute(link.update().where(*of).values(mod_count=sa.bindparam("at")), values)
+
+
+def unlink(connection: sa.Connection, system: str, table: str, external_ids: Collection[str]) -> None:
+    """The system has these records no more."""
+    link = RECORD_LINK
+    mine = (link.c.system == system, link.c.table_name == table)
+    connection.execute(link.delete().where(*mine, among(connection, link.c.external_id, external_ids)))
+
+
+def note_etags(connection: sa.Connection, system: str, table: str, etags: Mapping[str, str]) -> None:
+    """The versions that the system said its records are at, by external id."""
+    if not etags:
+        return
+    link = RECORD_LINK
+    of = (link.c.system == system, link.c.table_name == table, link.c.external_id == sa.bindparam("of"))
+    values = [{"of": external_id, "it": etag} for external_id, etag in etags.items()]
+    connection.execute(link.update().where(*of).values(etag=sa.bindparam("it")), values)
+
+
+def _link(connection: sa.Connection, confirmed: Sequence[str]) -> None:
+    """From the confirmed rows to the links: moved on after an update, made after a create, gone after a delete."""
+    if not confirmed:
+        return
+    link, box = RECORD_LINK, OUTBOX
+    mine = among(connection, box.c.sys_id, confirmed)
+    same = (link.c.system == box.c.system, link.c.table_name == box.c.table_name)
+    same = (*same, link.c.external_id == box.c.external_id)
+    deleted = sa.exists().where(mine, box.c.action == Action.DELETE, *same)
+    connection.execute(link.delete().where(deleted))
+    connection.execute(
+        link.update()
+        .where(mine, box.c.action != Action.DELETE, *same)
+        .values(
+            sys_id=box.c.record_sys_id,
+            hash_out=box.c.hash_out,
+            etag=sa.func.coalesce(box.c.etag, link.c.etag),
+            mod_count=sa.case((box.c.is_partial, link.c.mod_count), else_=box.c.sys_mod_count),
+        )
+    )
+    names = ("system", "table_name", "external_id", "sys_id", "hash_out", "etag", "mod_count")
+    new = (
+        sa.select(
+            box.c.system,
+            box.c.table_name,
+            box.c.external_id,
+            box.c.record_sys_id,
+            box.c.hash_out,
+            box.c.etag,
+            box.c.sys_mod_count,
+        )
+        .where(mine, box.c.action != Action.DELETE, box.c.external_id.is_not(None))
+        .where(~sa.exists().where(*same))
+    )
+    connection.execute(link.insert().from_select(names, new))
+
+
+def doubles(connection: sa.Connection, table: str, confirmed: Sequence[str]) -> dict[str, str]:
+    """Records that came in under the id of a create before its answer was known: by sys_id, the record it doubles."""
+    link, box, records = RECORD_LINK, OUTBOX, RECORDS[table]
+    rows = connection.execute(
+        sa.select(link.c.sys_id, box.c.record_sys_id)
+        .join_from(link, box, sa.and_(link.c.system == box.c.system, link.c.table_name == box.c.table_name))
+        .join(records, records.c.sys_id == link.c.sys_id)
+        .where(
+            among(connection, box.c.sys_id, confirmed),
+            box.c.action == Action.CREATE,
+            link.c.external_id == box.c.external_id,
+            link.c.sys_id != box.c.record_sys_id,
+            records.c.sys_deleted_on.is_(None),
+        )
+    )
+    return {row[0]: row[1] for row in rows.all()}
+
+
+def _of(system: str, table: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return OUTBOX.c.system == system, OUTBOX.c.table_name == table
