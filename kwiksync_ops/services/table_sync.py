@@ -15,8 +15,8 @@ from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.configuration import applied_mapping
 from kwiksync_ops.storage import checkpoints, lease, sync_log
 from kwiksync_ops.storage.checkpoints import Watermark
+from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.hub import Connection, Hub
-from kwiksync_ops.storage.records import Author
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
 from kwiksync_ops.vocabulary import Direction, Mode, Trigger

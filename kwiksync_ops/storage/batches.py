@@ -14,9 +14,10 @@ from kwiksync_ops.batch import MappedBatch
 from kwiksync_ops.storage import audit, checkpoints, error_log, lease, records, sync_log
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry
+from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import BATCH
-from kwiksync_ops.storage.records import Author, Merged
+from kwiksync_ops.storage.records import Merged
 from kwiksync_ops.storage.sync_log import TableRun
 
 KNOWN = 0

@@ -23,9 +23,9 @@ from kwiksync_ops.services.status import read_status
 from kwiksync_ops.services.sync import SyncRequest, sync_system
 from kwiksync_ops.services.table_sync import take_lease
 from kwiksync_ops.storage import audit, health, lease, records
+from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import AUDIT, CUSTOMER_KEY, ERROR_LOG, SYNC_LOG
-from kwiksync_ops.storage.records import Author
 from kwiksync_ops.testing import ManualClock
 from kwiksync_ops.vault import Vault
 from kwiksync_ops.vocabulary import Mode, Resolution

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kwiksync_ops.storage import audit
+from kwiksync_ops.storage import audit, history
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import (
     AUDIT,
@@ -26,6 +26,7 @@ from kwiksync_ops.storage.models import (
     RECORDS,
     SYNC_LOG,
 )
+from kwiksync_ops.vocabulary import Action
 from tests.support.lean_system import AUDIT_KEYS, LeanApi
 
 ASSETS = RECORDS["assets"]
@@ -136,8 +137,11 @@ def _batch_sums(connection: sa.Connection, run_id: str) -> dict[str, int]:
 
 
 def _history(connection: sa.Connection, run_id: str) -> Counter[str]:
+    """How many records the run did what to."""
     rows = connection.execute(sa.select(RECORD_HISTORY.c.action).where(RECORD_HISTORY.c.run_id == run_id))
-    return Counter(row.action for row in rows)
+    counts = Counter(row.action for row in rows if row.action != Action.CREATE)
+    created = history.created_in(connection, run_id, "assets")
+    return counts + Counter(create=len(created))
 
 
 def _errors(connection: sa.Connection, run_id: str) -> Counter[tuple[str, str]]:

@@ -15,9 +15,10 @@ from kwiksync_ops.storage import audit, batches, checkpoints, lease, schema, syn
 from kwiksync_ops.storage.batches import Batch, Counts
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry, search
+from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import AUDIT, RECORD_HISTORY, RECORDS, SYNC_LEASE
-from kwiksync_ops.storage.records import Author, HubLookups, known_states
+from kwiksync_ops.storage.records import HubLookups, known_states
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.vocabulary import Direction
 

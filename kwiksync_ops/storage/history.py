@@ -1,0 +1,122 @@
+"""What happened to the records of the hub: who changed which, in which run, and what they were before.
+
+A row of `record_history` with the action `create` stands for all records that one batch created: `changes` is the JSON
+list of their sys_ids in ascending order, and `sys_id` the first of them. With which values they were created, they
+tell themselves, less their later changes. (Where `changes` is NULL, the row stands for its own `sys_id` alone.)
+
+Any other row is of one record: `changes` is `{column: [old, new]}`, `sys_mod_count` the record's count after it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kwiksync_ops.storage.models import RECORD_HISTORY
+from kwiksync_ops.vocabulary import Action
+
+_MOMENT, _PLACE = 12, 4
+"""How a sys_id that a batch gave begins: its moment, then its place in the batch, in hex digits."""
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who changes records: a run of a system's sync, on behalf of somebody, at a moment."""
+
+    system: str
+    run_id: str
+    who: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One change of one record. `system` is the one whose sync made it, None where a person did.
+
+    `changes` holds the old and the new value of each changed column; it is empty for a creation.
+    """
+
+    action: Action
+    changes: dict[str, tuple[Any, Any]]
+    system: str | None
+    sys_mod_count: int | None
+    run_id: str
+    at: datetime
+    who: str
+
+
+def note_created(connection: sa.Connection, table: str, sys_ids: Sequence[str], author: Author) -> None:
+    """One row for all records of a table that a batch created; `sys_ids` in ascending order."""
+    connection.execute(
+        RECORD_HISTORY.insert().values(
+            table_name=table,
+            sys_id=sys_ids[0],
+            action=Action.CREATE.value,
+            changes=json.dumps(sys_ids, separators=(",", ":")),
+            system=author.system,
+            sys_mod_count=0,
+            run_id=author.run_id,
+            sys_created_on=author.now,
+            sys_created_by=author.who,
+        )
+    )
+
+
+def created_in(connection: sa.Connection, run_id: str, table: str) -> list[str]:
+    """The sys_ids of the records of a table that a run created, in the order of its batches."""
+    rows = connection.execute(
+        sa.select(RECORD_HISTORY.c.sys_id, RECORD_HISTORY.c.changes)
+        .where(
+            RECORD_HISTORY.c.run_id == run_id,
+            RECORD_HISTORY.c.table_name == table,
+            RECORD_HISTORY.c.action == Action.CREATE.value,
+        )
+        .order_by(RECORD_HISTORY.c.id)
+    )
+    return [sys_id for row in rows for sys_id in _created(row.sys_id, row.changes)]
+
+
+def of_record(connection: sa.Connection, table: str, sys_id: str) -> list[Entry]:
+    """All that happened to a record, in that order."""
+    is_create = RECORD_HISTORY.c.action == Action.CREATE.value
+    first, end = _firsts_of_batch(sys_id)
+    may_have_created = sa.and_(is_create, RECORD_HISTORY.c.sys_id >= first, RECORD_HISTORY.c.sys_id < end)
+    rows = connection.execute(
+        RECORD_HISTORY.select()
+        .where(RECORD_HISTORY.c.table_name == table, sa.or_(RECORD_HISTORY.c.sys_id == sys_id, may_have_created))
+        .order_by(RECORD_HISTORY.c.id)
+    ).mappings()
+    return [
+        _entry(row)
+        for row in rows
+        if row["action"] != Action.CREATE or sys_id in _created(row["sys_id"], row["changes"])
+    ]
+
+
+def _firsts_of_batch(sys_id: str) -> tuple[str, str]:
+    """Between these is the sys_id of the first record of the batch that gave this one."""
+    moment = sys_id[:_MOMENT]
+    return moment + "0" * _PLACE, moment + "1".rjust(_PLACE, "0")
+
+
+def _created(first: str, changes: str | None) -> list[str]:
+    return json.loads(changes) if changes else [first]
+
+
+def _entry(row: sa.RowMapping) -> Entry:
+    action = Action(row["action"])
+    changes = json.loads(row["changes"]) if row["changes"] and action != Action.CREATE else {}
+    return Entry(
+        action,
+        {name: (old, new) for name, (old, new) in changes.items()},
+        row["system"],
+        row["sys_mod_count"],
+        row["run_id"],
+        row["sys_created_on"],
+        row["sys_created_by"],
+    )
