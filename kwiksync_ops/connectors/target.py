@@ -96,7 +96,16 @@ class PushRequest:
 class Target(Protocol):
     """A system that can be written to. Every attempt of a call goes through the limiter that it was opened with."""
 
+    @property
+    def calls(self) -> int:
+        """How many calls were made so far, every attempt counted."""
+        ...
+
     def repeat(self, request: PushRequest) -> Repeat: ...
+
+    def sends(self, request: PushRequest, action: Action) -> bool:
+        """Whether the system's config says how to send this: without `push.create` nothing is created there."""
+        ...
 
     def sends_changes_only(self, request: PushRequest) -> bool:
         """Whether an update holds just the changed fields (PATCH), not the whole record (PUT)."""
@@ -121,7 +130,7 @@ class Target(Protocol):
 
     def look(self, request: PushRequest, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """Read the records of deliveries whose outcome is unknown: `confirmed` where the system has what was sent,
-        `unsent` where it has not, `unknown` where it can't be told."""
+        `unsent` where it has not, `unknown` where it can't be told. A record that was found is in the receipt."""
         ...
 
     def check(self) -> str: ...
