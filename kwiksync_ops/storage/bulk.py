@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
-from types import NoneType
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from kwiksync_ops.storage.models import UtcDateTime
 
-_NULL = r"\N"
-_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-_SPECIAL = re.compile(r"[\\\t\n\r]")
+_JSON = msgspec.json.Encoder()
+_FORMAT = r"""(FORMAT csv, QUOTE '"', ESCAPE '\', NULL 'null')"""
+_BACKSLASH = b"\0"
+_ESCAPES = {rb"\n": b"\n", rb"\r": b"\r", rb"\t": b"\t", rb"\b": b"\b", rb"\f": b"\f"}
+_BY_NUMBER = re.compile(rb"\\u00([0-7][0-9a-f])")
 
 
 def insert_rows(
@@ -26,14 +27,14 @@ def insert_rows(
         return
     names = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in columns)
     if connection.dialect.name == "postgresql":
-        _copy(connection, f"COPY {table.name} ({names}) FROM STDIN", _copy_text(rows))
+        _copy(connection, f"COPY {table.name} ({names}) FROM STDIN {_FORMAT}", _csv(table, columns, rows))
         return
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  # names of our own tables
     connection.exec_driver_sql(statement, _bound(connection, table, columns, rows))
 
 
-def _copy(connection: sa.Connection, statement: str, text: Any) -> None:
+def _copy(connection: sa.Connection, statement: str, text: bytes) -> None:
     """SQLAlchemy does not see this statement: its errors are made to look like those of the others."""
     dialect, cursor = connection.dialect, connection.connection.cursor()
     try:
@@ -72,33 +73,26 @@ def as_read(connection: sa.Connection, column: sa.Column[Any]) -> sa.ColumnEleme
     return column
 
 
-def _copy_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows in COPY's text format, written column by column."""
-    columns = [_copy_column(values) for values in zip(*rows, strict=True)]
-    return "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
+def _csv(table: sa.Table, columns: Sequence[str], rows: Collection[Sequence[Any]]) -> bytes:
+    """Rows as COPY reads them: lines of JSON without their brackets are CSV whose quotes a backslash escapes."""
+    for place, name in enumerate(columns):
+        if isinstance(table.c[name].type, sa.LargeBinary):
+            rows = [(*row[:place], _hex(row[place]), *row[place + 1 :]) for row in rows]
+    lines = _JSON.encode_lines(rows)[1:-2].replace(b"]\n[", b"\n")
+    return _unescaped(lines) if b"\\" in lines else lines
 
 
-def _copy_column(values: Sequence[Any]) -> Sequence[str]:
-    kinds = set(map(type, values))
-    if len(kinds) == 1 and values.count(values[0]) == len(values):
-        return [_copy_value(values[0])] * len(values)
-    if kinds == {str} and not _SPECIAL.search("".join(values)):
-        return values
-    if kinds <= {str, NoneType} and not _SPECIAL.search("".join(filter(None, values))):
-        return [_NULL if value is None else value for value in values]
-    if kinds <= {datetime, NoneType}:
-        return [_NULL if value is None else value.isoformat() for value in values]
-    return [_copy_value(value) for value in values]
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else rf"\x{value.hex()}"
 
 
-def _copy_value(value: Any) -> str:
-    if value is None:
-        return _NULL
-    if type(value) is str:
-        return value.translate(_ESCAPED)
-    if type(value) is bytes:
-        return rf"\\x{value.hex()}"
-    return str(value)
+def _unescaped(lines: bytes) -> bytes:
+    """CSV knows two escapes, of the quote and of the backslash itself; JSON's others become what they stand for."""
+    lines = lines.replace(rb"\\", _BACKSLASH)
+    for escape, meant in _ESCAPES.items():
+        lines = lines.replace(escape, meant)
+    lines = _BY_NUMBER.sub(lambda found: bytes([int(found[1], 16)]), lines)
+    return lines.replace(_BACKSLASH, rb"\\")
 
 
 def _bound(
