@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from kwiksync_ops.connectors.credentials import Credentials
     from kwiksync_ops.connectors.source import Source
+    from kwiksync_ops.connectors.target import Target
     from kwiksync_ops.services.table_sync import Run, TableSync
     from kwiksync_ops.storage.hub import Hub
     from kwiksync_ops.storage.stage import Stage
     from kwiksync_ops.system_spec.spec import SystemSpec
+    from kwiksync_ops.vocabulary import Direction
 
 
 def run_id_of(context: Context) -> str:
@@ -70,13 +72,15 @@ def skip_unless_asked_for(context: Context, table: str) -> None:
         raise AirflowSkipException(f"{table} was not asked for; this run syncs {', '.join(wanted)}.")
 
 
-def table_sync_of(context: Context, hub: Hub, system: SystemSpec, table: str) -> TableSync:
+def table_sync_of(context: Context, hub: Hub, system: SystemSpec, table: str, direction: Direction) -> TableSync:
     """The table's sync in this run, which holds no token yet."""
     from kwiksync_ops.clock import SystemClock
     from kwiksync_ops.services.systems import find_table
     from kwiksync_ops.services.table_sync import TableSync
 
-    return TableSync(hub, run_of(context, system), find_table(system, table), SystemClock(), token=0)
+    return TableSync(
+        hub, run_of(context, system), find_table(system, table), SystemClock(), token=0, direction=direction
+    )
 
 
 def stage_of(sync: TableSync) -> Stage:
@@ -114,6 +118,19 @@ def opened_source(sync: TableSync, credentials: Credentials) -> Iterator[Source]
         yield source
     finally:
         source.close()
+
+
+@contextmanager
+def opened_target(sync: TableSync, credentials: Credentials) -> Iterator[Target]:
+    """The system to write to, called at most so many times a minute; a wait keeps the lease."""
+    from kwiksync_ops.connectors.registry import open_target
+    from kwiksync_ops.services.sync import open_limited
+
+    target = open_limited(open_target, sync, credentials)
+    try:
+        yield target
+    finally:
+        target.close()
 
 
 def _moment(text: Any) -> datetime | None:

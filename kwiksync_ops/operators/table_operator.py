@@ -19,6 +19,7 @@ from kwiksync_ops.operators.run_context import (
 )
 from kwiksync_ops.retry import attempt_of
 from kwiksync_ops.settings import read_settings
+from kwiksync_ops.vocabulary import Direction
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,6 +37,7 @@ class KwikSyncTableOperator(BaseOperator):
     """
 
     template_fields = ()
+    direction = Direction.INBOUND
     ui_fgcolor = "#ffffff"
 
     def __init__(self, *, system_file: str, table: str, **kwargs: Any) -> None:
@@ -49,7 +51,7 @@ class KwikSyncTableOperator(BaseOperator):
 
         skip_unless_asked_for(context, self.table)
         with opened_hub() as hub:
-            sync = table_sync_of(context, hub, read_system(self.system_file), self.table)
+            sync = table_sync_of(context, hub, read_system(self.system_file), self.table, self.direction)
             try:
                 credentials = credentials_of(sync)
                 sync = replace(sync, redactor=Redactor(credentials.secrets))

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
+from kwiksync_ops.storage.batches import Counts
 from kwiksync_ops.storage.bulk import among, insert_rows
-from kwiksync_ops.storage.models import OUTBOX, RECORD_LINK, RECORDS
+from kwiksync_ops.storage.models import BATCH, OUTBOX, RECORD_LINK, RECORDS
+from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.storage.sys_id import new_sys_ids
 from kwiksync_ops.vocabulary import Action, DeliveryState
 
 OPEN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.SENT)
 """States of a delivery that a run still has to end."""
+
+REPLACEABLE = (
+    DeliveryState.QUEUED,
+    DeliveryState.REFUSED,
+    DeliveryState.CONFLICT,
+    DeliveryState.UNCONFIRMED,
+)
+
+"""States in which a newer delivery of the record takes its place."""
 
 ENDED = (DeliveryState.CONFIRMED, DeliveryState.SUPERSEDED)
 """States that ask nothing of anybody."""
@@ -133,6 +146,37 @@ def queue(
     insert_rows(connection, OUTBOX, _NEW, rows)
 
 
+def note_page(
+    connection: sa.Connection,
+    run: TableRun,
+    deliveries: Sequence[NewDelivery],
+    counts: Counts,
+    *,
+    token: int,
+    now: datetime,
+) -> bool:
+    """Number a page of the run. False where an earlier try of it has committed: it is known by what it holds."""
+    content = [(new.record_sys_id, new.sys_mod_count, new.action, new.hash_out) for new in deliveries]
+    digest = hashlib.sha256(msgspec.msgpack.encode((content, counts.unchanged))).hexdigest()
+    mine = (BATCH.c.run_id == run.run_id, BATCH.c.direction == run.direction, BATCH.c.table_name == run.table)
+    if deliveries and connection.execute(sa.select(BATCH.c.number).where(*mine, BATCH.c.digest == digest)).first():
+        return False
+    number = connection.execute(sa.select(sa.func.coalesce(sa.func.max(BATCH.c.number), 0) + 1).where(*mine))
+    connection.execute(
+        BATCH.insert().values(
+            run_id=run.run_id,
+            direction=run.direction,
+            table_name=run.table,
+            number=number.scalar_one(),
+            fencing_token=token,
+            digest=digest,
+            committed=now,
+            **vars(counts),
+        )
+    )
+    return True
+
+
 def read_rows(
     connection: sa.Connection,
     system: str,
@@ -172,6 +216,27 @@ def in_the_way(
     return found
 
 
+def supersede(connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]) -> None:
+    """A newer delivery of these records takes the place of those that were not sent, or did not end well."""
+    connection.execute(
+        OUTBOX.update()
+        .where(
+            *_of(system, table),
+            OUTBOX.c.state.in_(REPLACEABLE),
+            among(connection, OUTBOX.c.record_sys_id, record_sys_ids),
+        )
+        .values(state=str(DeliveryState.SUPERSEDED))
+    )
+
+
+def linked(connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]) -> dict[str, str]:
+    """The ids that the system has for these records by now, by sys_id."""
+    link = RECORD_LINK
+    mine = (link.c.system == system, link.c.table_name == table, among(connection, link.c.sys_id, record_sys_ids))
+    rows = connection.execute(sa.select(link.c.sys_id, link.c.external_id).where(*mine))
+    return {row[0]: row[1] for row in rows.all()}
+
+
 def begin(connection: sa.Connection, rows: Collection[OutboxRow], *, now: datetime) -> None:
     """About to be sent: from here on the system may have got them."""
     connection.execute(
@@ -181,22 +246,35 @@ def begin(connection: sa.Connection, rows: Collection[OutboxRow], *, now: dateti
     )
 
 
-def end(connection: sa.Connection, results: Sequence[Result], *, now: datetime) -> None:
-    """Note how deliveries stand. What is confirmed stands in the record's link too: hub and system agree."""
+def still_open(connection: sa.Connection, sys_ids: Collection[str]) -> set[str]:
+    """Those of the deliveries that no earlier try of this transaction has ended."""
+    wanted = (among(connection, OUTBOX.c.sys_id, sys_ids), OUTBOX.c.state.in_((*OPEN, DeliveryState.CONFLICT)))
+    return set(connection.execute(sa.select(OUTBOX.c.sys_id).where(*wanted)).scalars())
+
+
+def end(connection: sa.Connection, table: str, results: Sequence[Result], *, now: datetime) -> list[str]:
+    """Note how deliveries stand. What is confirmed stands in the record's link too: hub and system agree.
+
+    Returns the sys_ids of records that came in under the id of a create before its answer was known: they double it.
+    """
     for state in dict.fromkeys(result.state for result in results):
         ids = [result.sys_id for result in results if result.state == state]
         values: dict[str, Any] = {"state": str(state)}
         if state == DeliveryState.CONFIRMED:
             values["confirmed"] = now
+        if state == DeliveryState.QUEUED:
+            values["attempt"] = OUTBOX.c.attempt - 1
         connection.execute(OUTBOX.update().where(among(connection, OUTBOX.c.sys_id, ids)).values(**values))
     for name in ("external_id", "etag", "job", "error_code", "message"):
-        told = [
-            {"of": result.sys_id, "it": value} for result in results if (value := getattr(result, name)) is not None
-        ]
+        values_of = ((result.sys_id, getattr(result, name)) for result in results)
+        told = [{"of": sys_id, "it": value} for sys_id, value in values_of if value is not None]
         if told:
             update = OUTBOX.update().where(OUTBOX.c.sys_id == sa.bindparam("of")).values({name: sa.bindparam("it")})
             connection.execute(update, told)
-    _link(connection, [result.sys_id for result in results if result.state == DeliveryState.CONFIRMED])
+    confirmed = [result.sys_id for result in results if result.state == DeliveryState.CONFIRMED]
+    doubles = _doubles(connection, table, confirmed) if confirmed else []
+    _link(connection, confirmed)
+    return doubles
 
 
 def agree(connection: sa.Connection, system: str, table: str, agreed: Mapping[str, int]) -> None:
@@ -232,8 +310,11 @@ def _link(connection: sa.Connection, confirmed: Sequence[str]) -> None:
         return
     link, box = RECORD_LINK, OUTBOX
     mine = among(connection, box.c.sys_id, confirmed)
-    same = (link.c.system == box.c.system, link.c.table_name == box.c.table_name)
-    same = (*same, link.c.external_id == box.c.external_id)
+    same = (
+        link.c.system == box.c.system,
+        link.c.table_name == box.c.table_name,
+        link.c.external_id == box.c.external_id,
+    )
     deleted = sa.exists().where(mine, box.c.action == Action.DELETE, *same)
     connection.execute(link.delete().where(deleted))
     connection.execute(
@@ -263,22 +344,25 @@ def _link(connection: sa.Connection, confirmed: Sequence[str]) -> None:
     connection.execute(link.insert().from_select(names, new))
 
 
-def doubles(connection: sa.Connection, table: str, confirmed: Sequence[str]) -> dict[str, str]:
-    """Records that came in under the id of a create before its answer was known: by sys_id, the record it doubles."""
+def _doubles(connection: sa.Connection, table: str, confirmed: Sequence[str]) -> list[str]:
     link, box, records = RECORD_LINK, OUTBOX, RECORDS[table]
+    same = sa.and_(
+        link.c.system == box.c.system,
+        link.c.table_name == box.c.table_name,
+        link.c.external_id == box.c.external_id,
+    )
     rows = connection.execute(
-        sa.select(link.c.sys_id, box.c.record_sys_id)
-        .join_from(link, box, sa.and_(link.c.system == box.c.system, link.c.table_name == box.c.table_name))
+        sa.select(link.c.sys_id)
+        .join_from(link, box, same)
         .join(records, records.c.sys_id == link.c.sys_id)
         .where(
             among(connection, box.c.sys_id, confirmed),
             box.c.action == Action.CREATE,
-            link.c.external_id == box.c.external_id,
             link.c.sys_id != box.c.record_sys_id,
             records.c.sys_deleted_on.is_(None),
         )
     )
-    return {row[0]: row[1] for row in rows.all()}
+    return list(rows.scalars())
 
 
 def _of(system: str, table: str) -> tuple[sa.ColumnElement[bool], ...]:

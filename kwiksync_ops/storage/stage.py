@@ -56,7 +56,7 @@ class Stage:
         self._folder = f"{run_folder}/{table}"
         self._table = table
 
-    def write_page(self, staged: StagedPage) -> None:
+    def write_page(self, staged: StagedPage, kind: str = RAW) -> None:
         page = staged.page
         meta = {
             "is_last": page.is_last,
@@ -68,10 +68,10 @@ class Stage:
             "highest": asdict(staged.highest) if staged.highest else None,
         }
         payloads = [msgspec.json.encode(_tagged(record)) for record in page.records]
-        self._write(RAW, page.number, pa.Table.from_arrays([_binary(payloads)], names=["payload"]), meta)
+        self._write(kind, page.number, pa.Table.from_arrays([_binary(payloads)], names=["payload"]), meta)
 
-    def read_page(self, number: int) -> StagedPage:
-        table, meta = self._read(RAW, number)
+    def read_page(self, number: int, kind: str = RAW) -> StagedPage:
+        table, meta = self._read(kind, number)
         records = [_untagged(msgspec.json.decode(payload)) for payload in table["payload"].to_pylist()]
         moment = meta["server_time"]
         page = Page(

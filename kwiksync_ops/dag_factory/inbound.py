@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator, Context, CronTriggerTimetable, Param, TaskGroup, TriggerRule
+from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule
 
-from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.dag_factory.common import broken_dag, sync_dag, systems_of, tables_param, when
 from kwiksync_ops.operators.extract import KwikSyncExtractOperator
 from kwiksync_ops.operators.lease import KwikSyncAcquireOperator, KwikSyncReleaseOperator
 from kwiksync_ops.operators.load import KwikSyncLoadOperator
 from kwiksync_ops.operators.log import KwikSyncLogOperator
-from kwiksync_ops.operators.retry_policy import KwikSyncRetryPolicy
 from kwiksync_ops.operators.transform import KwikSyncTransformOperator
-from kwiksync_ops.settings import read_settings
-from kwiksync_ops.system_spec.loader import BrokenSystem, load_systems
+from kwiksync_ops.system_spec.loader import BrokenSystem
 from kwiksync_ops.system_spec.spec import SystemSpec
 from kwiksync_ops.vocabulary import RECORD_TABLES, Direction, Mode
 
 
 def inbound_dags(include: Path | None = None) -> dict[str, DAG]:
     """The inbound DAG of each declared system, by DAG id. A faulty file breaks its own system's DAG only."""
-    systems = load_systems(include or read_settings().include)
     dags = [
-        _broken_dag(system) if isinstance(system, BrokenSystem) else _inbound_dag(system)
-        for system in systems
-        if isinstance(system, BrokenSystem) or system.direction != Direction.OUTBOUND
+        broken_dag(system, Direction.INBOUND) if isinstance(system, BrokenSystem) else _inbound_dag(system)
+        for system in systems_of(include, Direction.INBOUND)
     ]
     return {dag.dag_id: dag for dag in dags}
 
 
 def _inbound_dag(system: SystemSpec) -> DAG:
-    with DAG(
-        dag_id=f"kwiksync_{system.system}_inbound",
+    with sync_dag(
+        system,
+        Direction.INBOUND,
         description=f"Brings what changed in {system.system} into the KWikSync tables",
         doc_md=_doc(system),
-        schedule=CronTriggerTimetable(system.schedule, timezone=system.timezone) if system.schedule else None,
-        catchup=False,
-        max_active_runs=1,
-        max_active_tasks=1,
-        default_args=_retries(),
         params=_params(system),
-        tags=["kwiksync", "inbound", system.kind],
     ) as dag:
         acquire = KwikSyncAcquireOperator(task_id="acquire", system_file=str(system.path))
         loads = _table_groups(system, acquire)
@@ -51,17 +41,6 @@ def _inbound_dag(system: SystemSpec) -> DAG:
         release = KwikSyncReleaseOperator(task_id="release").as_teardown(setups=acquire)
         list(loads.values()) >> log >> release
     return dag
-
-
-def _retries() -> dict[str, Any]:
-    """The policy says when; `retry_delay` counts after a hard kill, when no policy is asked."""
-    delays_s = read_settings().retry_delays_s
-    return {
-        "owner": "kwiksync",
-        "retries": len(delays_s),
-        "retry_policy": KwikSyncRetryPolicy(),
-        "retry_delay": timedelta(seconds=delays_s[0]),
-    }
 
 
 def _table_groups(system: SystemSpec, acquire: BaseOperator) -> dict[str, BaseOperator]:
@@ -90,15 +69,7 @@ def _table_groups(system: SystemSpec, acquire: BaseOperator) -> dict[str, BaseOp
 def _params(system: SystemSpec) -> dict[str, Param]:
     names = [table.table for table in system.tables]
     return {
-        "tables": Param(
-            [],
-            type="array",
-            title="Tables",
-            description="Which tables to sync. None chosen: all of them.",
-            items={"type": "string", "enum": names},
-            examples=names,
-            uniqueItems=True,
-        ),
+        "tables": tables_param(names),
         "mode": Param(
             Mode.INCREMENTAL.value,
             type="string",
@@ -120,37 +91,11 @@ def _moment_param(title: str, description: str) -> Param:
     return Param(None, type=["null", "string"], format="date-time", title=title, description=description)
 
 
-def _broken_dag(system: BrokenSystem) -> DAG:
-    """Shows what is wrong with a system's file, and fails when it is run."""
-    with DAG(
-        dag_id=f"kwiksync_{system.system}_inbound",
-        description=f"{system.path.name} is faulty: see the documentation of this DAG",
-        doc_md=f"### {system.path.name} is faulty\n\n```\n{system.error}\n```\n",
-        schedule=None,
-        tags=["kwiksync", "inbound", "faulty"],
-    ) as dag:
-        _FaultyConfigurationOperator(task_id="read_configuration", system_file=str(system.path))
-    return dag
-
-
-class _FaultyConfigurationOperator(BaseOperator):
-    def __init__(self, *, system_file: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.system_file = system_file
-
-    def execute(self, context: Context) -> None:
-        from kwiksync_ops.operators.run_context import read_system
-
-        read_system(self.system_file)
-        raise ConfigurationError(f"{self.system_file} was mended.", remedy="Wait until the DAG is parsed again.")
-
-
 def _doc(system: SystemSpec) -> str:
     rows = "\n".join(
         f"| {table.table} | `{table.source}` | `{table.key}` | {table.cursor.field if table.cursor else 'none'} |"
         for table in system.tables
     )
-    window = f"{system.sync_window.start:%H:%M} to {system.sync_window.end:%H:%M}" if system.sync_window else "any time"
     return f"""### {system.system}: inbound
 {system.description.strip()}
 
@@ -162,8 +107,7 @@ and stages the pages, **transform** maps and validates, **load** creates and upd
 |---|---|---|---|
 {rows}
 
-**When**: `{system.schedule or "by hand"}` ({system.timezone}). A scheduled run starts in the sync window: {window}.
-One sync runs at a time, over all systems: `acquire` waits for the others, *up for reschedule*.
+{when(system)}
 
 **By hand**: Trigger, choose tables and a mode. *Preview* writes nothing. *From* and *to* read a window again.
 

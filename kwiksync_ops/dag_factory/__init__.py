@@ -1,0 +1,6 @@
+"""DAGs from system files. No database, network or heavy import at parse time."""
+
+from kwiksync_ops.dag_factory.inbound import inbound_dags
+from kwiksync_ops.dag_factory.outbound import outbound_dags
+
+__all__ = ["inbound_dags", "outbound_dags"]
