@@ -53,7 +53,8 @@ class DeliveryState(StrEnum):
 
     `sending` was written before the call: found after a crash, it says that the system may have got it.
     `sent` waits for its confirmation; `unconfirmed` for a person (ERR_013); `refused` by the system for good.
-    `conflict` was changed at the system too; `superseded` by a newer delivery of its record.
+    `again`: the next run formats and sends it anew, since the record had changed at the system too, or a person asked
+    for it. `superseded`: by a newer delivery of its record.
     """
 
     QUEUED = "queued"
@@ -61,7 +62,7 @@ class DeliveryState(StrEnum):
     SENT = "sent"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
-    CONFLICT = "conflict"
+    AGAIN = "again"
     UNCONFIRMED = "unconfirmed"
     SUPERSEDED = "superseded"
 

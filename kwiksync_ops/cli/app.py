@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from kwiksync_ops.cli import configuration, database, doctor, errors, keys, preview, records, status, sync
+from kwiksync_ops.cli import configuration, database, doctor, errors, keys, outbox, preview, records, status, sync
 from kwiksync_ops.cli.exit_code import MEANINGS, ExitCode
 from kwiksync_ops.cli.output import show_error
 from kwiksync_ops.errors import KwikSyncError
@@ -45,6 +45,7 @@ app.command(rich_help_panel=_DAY)(sync.sync)
 app.command(rich_help_panel=_DAY)(status.status)
 app.command(rich_help_panel=_DAY)(records.records)
 app.add_typer(errors.app, name="errors", rich_help_panel=_DAY)
+app.add_typer(outbox.app, name="outbox", rich_help_panel=_DAY)
 app.command(rich_help_panel=_FILES)(configuration.plan)
 app.command(rich_help_panel=_FILES)(preview.preview)
 app.command(rich_help_panel=_FILES)(configuration.apply)

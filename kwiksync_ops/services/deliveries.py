@@ -43,7 +43,7 @@ MAX_WAIT_S = 120.0
 _CONFIRM_RECORDS = 1000
 _POLL_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
-UNENDED = (*outbox.OPEN, DeliveryState.CONFLICT)
+UNENDED = (*outbox.OPEN, DeliveryState.AGAIN)
 """Deliveries that the next run has to do with."""
 
 
@@ -56,7 +56,7 @@ def deliver(sync: TableSync, target: Target, formatter: Formatter) -> None:
     """
     sending = _Sending(sync, target, formatter)
     sending.clear_up()
-    sending.again(sending.rows(DeliveryState.CONFLICT))
+    sending.again(sending.rows(DeliveryState.AGAIN))
     while rows := sending.next_call():
         sending.call(rows)
     sending.clear_up()

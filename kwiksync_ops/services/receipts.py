@@ -46,9 +46,9 @@ def told_of(row: OutboxRow, receipt: Receipt, sync: TableSync) -> Told | None:
             message = receipt.message or "The system has a record of this identity already."
             return _failed(row, DeliveryState.REFUSED, DuplicateRecordError.code, message, sync, _DOUBLE)
         case Outcome.CONFLICT:
-            return Told(result(DeliveryState.CONFLICT))
+            return Told(result(DeliveryState.AGAIN))
         case Outcome.GONE if _recreates(sync):
-            return Told(Result(row.sys_id, DeliveryState.CONFLICT))
+            return Told(Result(row.sys_id, DeliveryState.AGAIN))
         case Outcome.GONE:
             return _failed(row, DeliveryState.REFUSED, ConflictError.code, _GONE_TEXT, sync, _GONE)
         case _:
@@ -80,7 +80,7 @@ def unconfirmed(row: OutboxRow, sync: TableSync, why: str = "") -> Told:
 
 def conflicting(row: OutboxRow, sync: TableSync) -> Told:
     message = f"{sync.key.system} refused this {row.action}: the record was changed there too."
-    return _failed(row, DeliveryState.CONFLICT, ConflictError.code, message, sync, _CONFLICT)
+    return _failed(row, DeliveryState.AGAIN, ConflictError.code, message, sync, _CONFLICT)
 
 
 def _failed(row: OutboxRow, state: DeliveryState, code: str, message: str, sync: TableSync, remedy: str) -> Told:

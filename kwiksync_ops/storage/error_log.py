@@ -106,10 +106,12 @@ def search(
     code: str | None = None,
     run_id: str | None = None,
     resolution: str | None = None,
+    external_id: str | None = None,
     limit: int = 100,
 ) -> Sequence[sa.RowMapping]:
     """Error rows, newest first."""
     wanted = {"system": system, "table_name": table, "code": code, "run_id": run_id, "resolution": resolution}
+    wanted["external_id"] = external_id
     conditions = [ERROR_LOG.c[name] == value for name, value in wanted.items() if value is not None]
     query = ERROR_LOG.select().where(*conditions).order_by(ERROR_LOG.c.occurred.desc(), ERROR_LOG.c.sys_id).limit(limit)
     return connection.execute(query).mappings().all()

@@ -24,7 +24,7 @@ OPEN = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.SENT)
 REPLACEABLE = (
     DeliveryState.QUEUED,
     DeliveryState.REFUSED,
-    DeliveryState.CONFLICT,
+    DeliveryState.AGAIN,
     DeliveryState.UNCONFIRMED,
 )
 
@@ -194,6 +194,30 @@ def read_rows(
     return [OutboxRow(*row) for row in connection.execute(query).all()]
 
 
+def search(
+    connection: sa.Connection,
+    *,
+    system: str | None,
+    table: str | None,
+    state: DeliveryState | None,
+    is_open: bool,
+    limit: int,
+) -> Sequence[sa.RowMapping]:
+    """Deliveries, newest first."""
+    wanted = {"system": system, "table_name": table, "state": state}
+    conditions = [OUTBOX.c[name] == value for name, value in wanted.items() if value is not None]
+    if is_open and state is None:
+        conditions.append(OUTBOX.c.state.not_in(ENDED))
+    query = OUTBOX.select().where(*conditions).order_by(OUTBOX.c.sys_id.desc()).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
+def starting_with(connection: sa.Connection, sys_id: str) -> Sequence[sa.RowMapping]:
+    """At most two deliveries whose sys_id begins so."""
+    query = OUTBOX.select().where(OUTBOX.c.sys_id.startswith(sys_id, autoescape=True)).limit(2)
+    return connection.execute(query).mappings().all()
+
+
 def count(connection: sa.Connection, system: str, table: str, states: Collection[DeliveryState]) -> int:
     counted = sa.select(sa.func.count()).select_from(OUTBOX).where(*_of(system, table), OUTBOX.c.state.in_(states))
     return int(connection.execute(counted).scalar_one())
@@ -248,7 +272,7 @@ def begin(connection: sa.Connection, rows: Collection[OutboxRow], *, now: dateti
 
 def still_open(connection: sa.Connection, sys_ids: Collection[str]) -> set[str]:
     """Those of the deliveries that no earlier try of this transaction has ended."""
-    wanted = (among(connection, OUTBOX.c.sys_id, sys_ids), OUTBOX.c.state.in_((*OPEN, DeliveryState.CONFLICT)))
+    wanted = (among(connection, OUTBOX.c.sys_id, sys_ids), OUTBOX.c.state.in_((*OPEN, DeliveryState.AGAIN)))
     return set(connection.execute(sa.select(OUTBOX.c.sys_id).where(*wanted)).scalars())
 
 
