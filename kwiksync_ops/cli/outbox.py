@@ -62,7 +62,11 @@ def list_deliveries(
     output.emit({"deliveries": [_document(row) for row in rows], "more": len(found) > limit})
     if rows:
         output.table(_FIELDS, [_row(row, now) for row in rows])
-    more = f"More than {limit}: --limit shows them." if len(found) > limit else count(len(rows), "delivery", "deliveries") + "."
+    more = (
+        f"More than {limit}: --limit shows them."
+        if len(found) > limit
+        else count(len(rows), "delivery", "deliveries") + "."
+    )
     output.say(more if rows else "Every delivery has ended well.", style="" if rows else "green")
     raise typer.Exit(ExitCode.ATTENTION if check and rows else ExitCode.OK)
 
@@ -95,7 +99,8 @@ def resend(deliveries: Ids, json: JsonOption = False) -> None:
     with open_session() as session:
         number = resend_deliveries(session.hub, deliveries, who=session.who, clock=session.clock)
     output.emit({"resent": number})
-    output.say(f"The next outbound sync sends {count(number, "delivery", "deliveries")} again, as the record stands then.")
+    sent = count(number, "delivery", "deliveries")
+    output.say(f"The next outbound sync sends {sent} again, as the record stands then.")
 
 
 def _row(row: Mapping[str, Any], now: datetime) -> tuple[Any, ...]:
