@@ -71,6 +71,22 @@ class SampleErp:
         """The records of a table that are faulty on purpose."""
         return {fault["id"] for fault in self._call("GET", "faults")["faults"] if fault["table"] == table}
 
+    def record(self, table: str, record_id: str) -> dict[str, Any]:
+        """One record, as the ERP has it now."""
+        return self._call("GET", f"records/{table}/{record_id}")
+
+    def edit(self, table: str, record_id: str, **fields: Any) -> dict[str, Any]:
+        """Change fields as a person at the ERP does; returns the record as it is then."""
+        return self._call("PATCH", f"records/{table}/{record_id}", json=fields)
+
+    def create(self, table: str, **fields: Any) -> dict[str, Any]:
+        """Enter a record as a person at the ERP does; returns it with the id that the ERP gave it."""
+        return self._call("POST", f"records/{table}", json=fields)
+
+    def delete(self, table: str, record_id: str) -> None:
+        """Delete a record as a person at the ERP does."""
+        self._call("DELETE", f"records/{table}/{record_id}")
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         with requests.Session() as session:
             session.trust_env, session.verify = False, str(self.authority)
@@ -80,5 +96,5 @@ class SampleErp:
                 answer.raise_for_status()
             except requests.RequestException as exc:
                 raise DemoError(f"The sample ERP did not answer {path}: {exc}", remedy="See its log.", log=LOG) from exc
-            document: dict[str, Any] = answer.json()
+            document: dict[str, Any] = answer.json() if answer.content else {}
             return document

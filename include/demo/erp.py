@@ -17,7 +17,8 @@ from pathlib import Path
 
 import uvicorn
 
-from erp_app import Secrets, create_app
+from erp_access import Secrets
+from erp_app import create_app
 from erp_history import iso
 from erp_paging import BadParameterError, read_moment
 from erp_state import Erp

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Annotated, Any
@@ -16,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
+from erp_access import RefusedError, Secrets, check_customer_key, check_token, erp_of
+from erp_fields import FORMS
 from erp_history import iso
 from erp_paging import (
     MAX_PAGE,
@@ -30,47 +30,10 @@ from erp_paging import (
     read_moment,
 )
 from erp_state import Erp
+from erp_write_routes import by_hand, records
+from erp_writes import Writer
 
 API = "/api/v1"
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """What a caller must show: a bearer token, and on the tables the Customer Key as well."""
-
-    token: str
-    customer_key: str
-
-    def __repr__(self) -> str:
-        return "Secrets(…)"
-
-
-class RefusedError(Exception):
-    """The caller is not let in; `code` is the one of the answer."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def _is_same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
-
-
-async def check_token(request: Request) -> None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not _is_same(token.strip(), request.app.state.secrets.token):
-        raise RefusedError("ERR_003", "invalid token")
-
-
-async def check_customer_key(request: Request) -> None:
-    if not _is_same(request.headers.get("X-Customer-Key", ""), request.app.state.secrets.customer_key):
-        raise RefusedError("ERR_001", "invalid Customer Key")
-
-
-def _erp(request: Request) -> Erp:
-    erp: Erp = request.app.state.erp
-    return erp
 
 
 async def read_window(
@@ -89,17 +52,17 @@ admin = APIRouter(prefix="/admin", dependencies=[Depends(check_token)])
 
 
 def _send(request: Request, answer: Answer) -> Response:
-    return Response(answer.body(_erp(request).now), media_type="application/json", headers=answer.headers)
+    return Response(answer.body(erp_of(request).now), media_type="application/json", headers=answer.headers)
 
 
 @api.get("/locations")
 async def get_locations(request: Request, asked: Asked, page: Annotated[int, Query(ge=1)] = 1) -> Response:
-    return _send(request, page_by_number(_erp(request).records("locations"), asked, page))
+    return _send(request, page_by_number(erp_of(request).records("locations"), asked, page))
 
 
 @api.get("/projects")
 async def get_projects(request: Request, asked: Asked, offset: Annotated[int, Query(ge=0)] = 0) -> Response:
-    return _send(request, page_by_offset(_erp(request).records("projects"), asked, offset))
+    return _send(request, page_by_offset(erp_of(request).records("projects"), asked, offset))
 
 
 @api.get("/tickets")
@@ -107,18 +70,28 @@ async def get_projects(request: Request, asked: Asked, offset: Annotated[int, Qu
 async def get_changed(request: Request, asked: Asked, changed_after: str | None = None, after_id: str = "") -> Response:
     table = request.url.path.rsplit("/", 1)[-1]
     moment = read_moment("changed_after", changed_after) if changed_after else None
-    return _send(request, page_by_keyset(_erp(request).records(table), asked, moment, after_id))
+    return _send(request, page_by_keyset(erp_of(request).records(table), asked, moment, after_id))
 
 
 @api.get("/assets")
 async def get_assets(request: Request, asked: Asked, cursor: str | None = None) -> Response:
-    return _send(request, page_by_cursor(_erp(request).records("assets"), asked, cursor))
+    return _send(request, page_by_cursor(erp_of(request).records("assets"), asked, cursor))
 
 
 @api.get("/deliverables")
 async def get_deliverables(request: Request, asked: Asked, position: str | None = None) -> Response:
     url = str(request.url.replace(query=""))
-    return _send(request, page_by_link(_erp(request).records("deliverables"), asked, position, url))
+    return _send(request, page_by_link(erp_of(request).records("deliverables"), asked, position, url))
+
+
+@api.get("/deletions")
+async def get_deletions(
+    request: Request, asked: Asked, table: str, changed_after: str | None = None, after_id: str = ""
+) -> Response:
+    if table not in FORMS:
+        raise BadParameterError(f"table={table!r} tells no deletions; {' and '.join(FORMS)} do")
+    moment = read_moment("changed_after", changed_after) if changed_after else None
+    return _send(request, page_by_keyset(erp_of(request).deletions(table), asked, moment, after_id))
 
 
 class ClockMove(BaseModel):
@@ -131,12 +104,12 @@ class ClockMove(BaseModel):
 
 @admin.get("/clock")
 async def get_clock(request: Request) -> dict[str, Any]:
-    return {"now": iso(_erp(request).now)}
+    return {"now": iso(erp_of(request).now)}
 
 
 @admin.post("/clock")
 async def move_clock(request: Request, move: ClockMove) -> dict[str, Any]:
-    erp = _erp(request)
+    erp = erp_of(request)
     start = read_moment("now", move.now) if move.now else erp.now
     try:
         moment = start + timedelta(minutes=move.advance_minutes)
@@ -148,21 +121,25 @@ async def move_clock(request: Request, move: ClockMove) -> dict[str, Any]:
 
 @admin.get("/calls")
 async def get_calls(request: Request) -> dict[str, Any]:
-    return _erp(request).calls.summary()
+    return erp_of(request).calls.summary()
 
 
 @admin.get("/faults")
 async def get_faults(request: Request) -> dict[str, Any]:
-    return {"now": iso(_erp(request).now), "faults": _erp(request).faults()}
+    return {"now": iso(erp_of(request).now), "faults": erp_of(request).faults()}
 
 
 @admin.get("/truth/{table}")
 async def get_truth(request: Request, table: str) -> Response:
-    erp = _erp(request)
+    erp = erp_of(request)
     if table not in erp.histories:
         raise HTTPException(404, f"no table {table!r}; there are {', '.join(erp.histories)}")
     versions = erp.records(table)
     return _send(request, Answer(versions, {"key": erp.histories[table].key, "total": len(versions)}))
+
+
+api.include_router(records)
+admin.include_router(by_hand)
 
 
 def _fault(status: int, code: str, message: str, **headers: str) -> JSONResponse:
@@ -189,18 +166,24 @@ async def _on_http(_request: Request, exc: Exception) -> JSONResponse:
     return _fault(status, f"HTTP_{status}", str(getattr(exc, "detail", exc)))
 
 
+def _counted_as(path: str) -> str:
+    """All records of a table are one path."""
+    table, _, record_id = path.removeprefix(f"{API}/").partition("/")
+    return path if record_id in ("", "bulk") else f"{API}/{table}/{{id}}"
+
+
 async def _stamp(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Date every answer by the ERP's own clock, and count those of the tables."""
     response = await call_next(request)
-    response.headers["Date"] = format_datetime(_erp(request).now, usegmt=True)
+    response.headers["Date"] = format_datetime(erp_of(request).now, usegmt=True)
     if request.url.path.startswith(API):
-        _erp(request).calls.add(request.url.path, response.status_code)
+        erp_of(request).calls.add(_counted_as(request.url.path), response.status_code)
     return response
 
 
 def create_app(erp: Erp, secrets: Secrets) -> FastAPI:
     app = FastAPI(title="Sample ERP", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.erp, app.state.secrets = erp, secrets
+    app.state.erp, app.state.secrets, app.state.writer = erp, secrets, Writer(erp)
     app.include_router(api)
     app.include_router(admin)
     app.add_exception_handler(RefusedError, _on_refused)

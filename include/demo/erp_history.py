@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -81,16 +81,28 @@ class History:
         self.key = key
         self._versions = sorted(versions, key=lambda version: version.changed_at)
         self._moments = [version.changed_at for version in self._versions]
+        self._by_id: dict[str, list[Version]] = {}
+        for version in self._versions:
+            self._by_id.setdefault(version.id, []).append(version)
+
+    @property
+    def ids(self) -> Collection[str]:
+        """Of all records, those that do not exist yet as well."""
+        return self._by_id.keys()
+
+    def of(self, record_id: str, moment: datetime) -> list[Version]:
+        """The versions of one record up to the moment, in the order of time."""
+        return [version for version in self._by_id.get(record_id, ()) if version.changed_at <= moment]
 
     def at(self, moment: datetime) -> list[Version]:
         """The records that exist at the moment, sorted by change time and id."""
         latest = {version.id: version for version in self._versions[: bisect_right(self._moments, moment)]}
         return sorted(latest.values(), key=lambda version: version.position)
 
-    def count_changed(self, earlier: datetime, later: datetime) -> int:
-        """How many records have a version after `earlier`, up to and including `later`."""
+    def changed(self, earlier: datetime, later: datetime) -> set[str]:
+        """The records that have a version after `earlier`, up to and including `later`."""
         first, last = bisect_right(self._moments, earlier), bisect_right(self._moments, later)
-        return len({version.id for version in self._versions[first:last]})
+        return {version.id for version in self._versions[first:last]}
 
 
 def index_after(versions: list[Version], changed_at: datetime, record_id: str) -> int:
