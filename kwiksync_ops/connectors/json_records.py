@@ -1,8 +1,9 @@
 """The records of a JSON page, exact or not at all.
 
-A page is decoded at once. Only when something in it is not fit for a hub (a duplicate key, NaN, a number beyond any
-column, text that no database takes) the array of records is cut into its elements, by a scan that knows strings and no
-depth, and each is decoded alone: the sick ones are rejected, the others delivered.
+A page is decoded at once, by a fast decoder where its text shows that nothing got lost in that, else by a strict one.
+Only when something in it is not fit for a hub (a duplicate key, NaN, a number beyond any column, text that no database
+takes) the array of records is cut into its elements, by a scan that knows strings and no depth, and each is decoded
+alone: the sick ones are rejected, the others delivered.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any, NoReturn
+
+import msgspec
 
 from kwiksync_ops.batch import Reject, SourceRecord
 from kwiksync_ops.connectors.identity import Identity
@@ -78,6 +81,7 @@ class JsonRecords:
         self._limits = limits or RecordLimits()
         self._redactor = redactor or Redactor()
         self._decoder = _strict_decoder(self._limits.max_fields)
+        self._fast_decoder = msgspec.json.Decoder(float_hook=_decimal)
 
     def decode(self, body: bytes, charset: str = "utf-8") -> JsonPage:
         """Records in the order of the page.
@@ -85,6 +89,8 @@ class JsonRecords:
         Raises:
             ValueError: the page as a whole is not to be used; the text says why.
         """
+        if charset.replace("-", "").lower() == "utf8" and (page := self._plain_page(body)):
+            return page
         text, is_clean = _text_of(body, charset)
         try:
             document = self._decoder.decode(text)
@@ -94,6 +100,23 @@ class JsonRecords:
         if self._are_fit(text, is_clean, records):
             return JsonPage(records, [], document, self._identity.of(records[-1]) if records else (None, None))
         return self._one_by_one(text)
+
+    def _plain_page(self, body: bytes) -> JsonPage | None:
+        """The page, if it is sound and shows at little cost that it is."""
+        if b"\\" in body and b"\\u" in body:
+            return None
+        try:
+            document = self._fast_decoder.decode(body)
+            records = self._records_in(document)
+            keys = _sound_keys(records, self._limits, is_large=len(body) > self._limits.max_string)
+            if keys is None:
+                return None
+            keys += _keys_around(document, records, self._limits)
+            if msgspec.json.encode(document) != body and keys != _most_keys(body):
+                return None
+        except (ValueError, ArithmeticError, RecursionError):
+            return None
+        return JsonPage(records, [], document, self._identity.of(records[-1]) if records else (None, None))
 
     def _records_in(self, document: Any) -> list[Any]:
         found = value_at(document, self._path)
@@ -204,6 +227,51 @@ def _strict_decoder(max_fields: int) -> json.JSONDecoder:
     return json.JSONDecoder(
         object_pairs_hook=object_of, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant
     )
+
+
+def _sound_keys(records: list[Any], limits: RecordLimits, *, is_large: bool) -> int | None:
+    """How many keys stand in the records; None where one of them is no object, or holds what is not fit for a hub."""
+    if set(map(type, records)) - {dict}:
+        return None
+    keys, level = 0, records
+    for _ in range(limits.max_depth):
+        sizes = [len(container) for container in level if type(container) is dict]
+        values = list(chain.from_iterable(part.values() if type(part) is dict else part for part in level))
+        kinds = set(map(type, values))
+        if max(sizes, default=0) > limits.max_fields or (int in kinds and not _are_64_bit(values)):
+            return None
+        if is_large and any(type(value) is str and len(value) > limits.max_string for value in values):
+            return None
+        keys += sum(sizes)
+        if kinds.isdisjoint(_CONTAINERS):
+            return keys
+        level = [value for value in values if type(value) in _CONTAINERS]
+    return None
+
+
+def _are_64_bit(values: list[Any]) -> bool:
+    numbers = [value for value in values if type(value) is int]
+    return min(numbers) >= -(2**63) and max(numbers) < 2**63
+
+
+def _keys_around(node: Any, records: list[Any], limits: RecordLimits) -> int:
+    """How many keys stand in the answer around its records. Raises ValueError where it holds what is not fit."""
+    if type(node) is int and not _are_64_bit([node]):
+        raise ValueError
+    if node is records or type(node) not in _CONTAINERS:
+        return 0
+    own, parts = (len(node), node.values()) if type(node) is dict else (0, node)
+    if own > limits.max_fields:
+        raise ValueError
+    return own + sum(_keys_around(part, records, limits) for part in parts)
+
+
+def _most_keys(body: bytes) -> int:
+    """No fewer than the keys that are written in a JSON text, twice or once: a quote and a colon are in each of them.
+
+    Texts may have that too, so that it can be more. Where it is what was decoded, no key stands twice in an object.
+    """
+    return body.translate(None, b" \t\r\n").count(b'":')
 
 
 def _decimal(text: str) -> Decimal:

@@ -189,3 +189,56 @@ def test_poison_among_any_records_costs_nothing_but_itself(good: list[Any], asci
     page = decode(f'{{"x": [1, "]"], "data": [{", ".join([*elements[:at], SICK, *elements[at:]])}]}}')
     assert page.records == good == decode(f'{{"data": [{", ".join(elements)}]}}').records
     assert [reject.payload for reject in page.rejects] == [SICK]
+
+
+def _text(value: Any, draw: st.DrawFn) -> str:
+    """JSON as no library writes it: keys stand twice, blanks stand anywhere."""
+    blank = draw(st.sampled_from(["", "", "", " ", "\n", "\t "]))
+    if isinstance(value, dict):
+        members = [f"{_text(key, draw)}:{blank}{_text(part, draw)}" for key, part in value.items()]
+        members += draw(st.sampled_from([[], [], members]))
+        return f"{{{blank}{f'{blank},'.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(_text(part, draw) for part in value)}{blank}]"
+    return (
+        value if isinstance(value, float) else json.dumps(value, ensure_ascii=draw(st.booleans()))
+    ).__str__() + blank
+
+
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**65), 2**65)
+    | st.floats()
+    | st.sampled_from(["", ":", '":', '" :', '"', "\\", '\\":', "\0", "\ud800", "a\nb", "\x7f", "é🚄", "x" * 12])
+)
+_values = st.recursive(
+    _scalars, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from("ab:"), part, max_size=3)
+)
+
+
+@st.composite
+def _pages(draw: st.DrawFn) -> bytes:
+    records = draw(st.lists(st.dictionaries(st.sampled_from(["id", "at", "x", '":']), _values, max_size=4), max_size=3))
+    text = _text({"data": records, **draw(st.dictionaries(st.sampled_from("mn"), _values, max_size=2))}, draw)
+    return text.encode("utf-8", "surrogatepass")
+
+
+@settings(max_examples=500, deadline=None)
+@given(_pages())
+def test_the_fast_decoder_never_takes_what_the_strict_one_would_not(body: bytes) -> None:
+    limits = RecordLimits(max_string=10, max_fields=3, max_depth=3)
+
+    def outcome(charset: str) -> Any:
+        try:
+            page = JsonRecords(("data",), Identity(("id",), ("at",)), limits=limits).decode(body, charset)
+        except ValueError as exc:
+            return str(exc)
+        return repr(page)
+
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return
+    strict = "u8"  # another name of UTF-8, which does not try the fast decoder
+    assert outcome("utf-8") == outcome(strict)
