@@ -1,0 +1,136 @@
+"""Tombstones: a deleted record keeps its row, with `sys_deleted_on` set, so that other systems can be told of it.
+
+A deletion that came from a system is one that hub and system agree on: it is not sent back there, while it stays
+pending for the other systems that know the record. What that system last sent is forgotten, so that the record comes
+back should the system send it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kwiksync_ops.storage.bulk import among, insert_rows
+from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
+from kwiksync_ops.vocabulary import Action
+
+_HISTORY = (
+    "table_name",
+    "sys_id",
+    "action",
+    "changes",
+    "system",
+    "sys_mod_count",
+    "run_id",
+    "sys_created_on",
+    "sys_created_by",
+)
+
+
+def bury(
+    connection: sa.Connection,
+    table: str,
+    sys_ids: Collection[str],
+    *,
+    system: str | None,
+    run_id: str,
+    who: str,
+    now: datetime,
+) -> int:
+    """Delete records, in the caller's transaction; how many. Those that are deleted already are left as they are.
+
+    Args:
+        system: where the deletion came from; None where a person deleted in the hub.
+    """
+    found = _standing(connection, table, sys_ids, is_buried=False)
+    entries = [
+        (table, sys_id, Action.DELETE, _json(sys_deleted_on=(None, now), active=(active, False)), count + 1)
+        for sys_id, count, active, _ in found
+    ]
+    buried = _change(connection, entries, {"sys_deleted_on": now, "active": False}, (system, run_id, who, now))
+    if system is not None and buried:
+        _agree(connection, table, [row[0] for row in found], system)
+    return buried
+
+
+def revive(
+    connection: sa.Connection,
+    table: str,
+    sys_ids: Collection[str],
+    *,
+    system: str | None,
+    run_id: str,
+    who: str,
+    now: datetime,
+) -> list[str]:
+    """Bring deleted records back, active, in the caller's transaction; which were. Links are the caller's matter."""
+    found = _standing(connection, table, sys_ids, is_buried=True)
+    entries = [
+        (table, sys_id, Action.UPDATE, _json(sys_deleted_on=(deleted_on, None), active=(active, True)), count + 1)
+        for sys_id, count, active, deleted_on in found
+    ]
+    _change(connection, entries, {"sys_deleted_on": None, "active": True}, (system, run_id, who, now))
+    return [row[0] for row in found]
+
+
+def _standing(
+    connection: sa.Connection, table: str, sys_ids: Collection[str], *, is_buried: bool
+) -> list[tuple[str, int, bool | None, datetime | None]]:
+    """sys_id, modification count, active and deletion time of those that are deleted, or of those that are not."""
+    if not sys_ids:
+        return []
+    records = RECORDS[table]
+    deleted_on = records.c.sys_deleted_on
+    rows = connection.execute(
+        sa.select(records.c.sys_id, records.c.sys_mod_count, records.c.active, deleted_on)
+        .where(among(connection, records.c.sys_id, sys_ids), (deleted_on.is_not if is_buried else deleted_on.is_)(None))
+        .order_by(records.c.sys_id)
+        .with_for_update()
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows.all()]
+
+
+def _change(
+    connection: sa.Connection,
+    entries: Sequence[tuple[str, str, Action, str, int]],
+    values: dict[str, Any],
+    author: tuple[str | None, str, str, datetime],
+) -> int:
+    if not entries:
+        return 0
+    system, run_id, who, now = author
+    records = RECORDS[entries[0][0]]
+    changed = connection.execute(
+        records.update()
+        .where(among(connection, records.c.sys_id, [entry[1] for entry in entries]))
+        .values(**values, sys_updated_on=now, sys_updated_by=who, sys_mod_count=records.c.sys_mod_count + 1)
+    )
+    insert_rows(
+        connection,
+        RECORD_HISTORY,
+        _HISTORY,
+        [(*entry[:2], entry[2].value, entry[3], system, entry[4], run_id, now, who) for entry in entries],
+    )
+    return changed.rowcount
+
+
+def _agree(connection: sa.Connection, table: str, sys_ids: Collection[str], system: str) -> None:
+    records = RECORDS[table]
+    count = sa.select(records.c.sys_mod_count).where(records.c.sys_id == RECORD_LINK.c.sys_id).scalar_subquery()
+    connection.execute(
+        RECORD_LINK.update()
+        .where(
+            RECORD_LINK.c.system == system,
+            RECORD_LINK.c.table_name == table,
+            among(connection, RECORD_LINK.c.sys_id, sys_ids),
+        )
+        .values(mod_count=count, version=None, hash_in=None, hash_out=None, etag=None)
+    )
+
+
+def _json(**changes: tuple[Any, Any]) -> str:
+    return msgspec.json.encode(changes).decode()
