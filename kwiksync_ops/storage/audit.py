@@ -19,6 +19,9 @@ _FIRST = "0" * 64
 _UNSIGNED = ""
 _LOCK = 2_026_001
 _SIGNED = ("number", "at", "who", "action", "object", "run_id", "details", "key_id", "previous")
+_LAST = sa.select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)
+_INSERT = AUDIT.insert()
+_TAKE_LOCK = sa.select(sa.func.pg_advisory_xact_lock(_LOCK))
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def append(
 ) -> None:
     """One audit row: `action` is `<noun>.<verb>`, `subject` what was changed, `details` its old and new values."""
     _lock(connection)
-    last = connection.execute(sa.select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)).first()
+    last = connection.execute(_LAST).first()
     keys = connection.get_execution_options().get("kwiksync_audit_keys") or (_UNSIGNED,)
     row = {
         "number": last.number + 1 if last else 1,
@@ -54,7 +57,7 @@ def append(
         "key_id": key_id(keys[0]),
         "previous": last.hash if last else _FIRST,
     }
-    connection.execute(AUDIT.insert(), {**row, "hash": _sign(keys[0], row)})
+    connection.execute(_INSERT, {**row, "hash": _sign(keys[0], row)})
 
 
 def verify(connection: sa.Connection, keys: tuple[str, ...]) -> AuditFault | None:
@@ -86,4 +89,4 @@ def _sign(key: str, row: Mapping[str, Any] | sa.RowMapping) -> str:
 def _lock(connection: sa.Connection) -> None:
     """One writer at a time; in SQLite the transaction has that already."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        connection.execute(_TAKE_LOCK)

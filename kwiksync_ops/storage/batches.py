@@ -59,6 +59,13 @@ class Counts:
 
 
 _FIGURES = [BATCH.c[name] for name in Counts.__dataclass_fields__]
+_INSERT = BATCH.insert()
+_SAME = sa.select(BATCH.c.digest, *_FIGURES).where(
+    BATCH.c.run_id == sa.bindparam("of_run"),
+    BATCH.c.direction == sa.bindparam("of_direction"),
+    BATCH.c.table_name == sa.bindparam("of_table"),
+    sa.or_(BATCH.c.number == sa.bindparam("of_number"), BATCH.c.digest == sa.bindparam("of_digest")),
+)
 
 
 def load(
@@ -140,8 +147,8 @@ def total(connection: sa.Connection, run: TableRun) -> Counts:
 
 def _with_number_or_digest(connection: sa.Connection, run: TableRun, number: int, digest: str) -> dict[str, Counts]:
     """The run's batches that have this number or this content, by digest."""
-    either = sa.or_(BATCH.c.number == number, BATCH.c.digest == digest)
-    rows = connection.execute(sa.select(BATCH.c.digest, *_FIGURES).where(*_of(run), either))
+    of = {"of_run": run.run_id, "of_direction": run.direction, "of_table": run.table}
+    rows = connection.execute(_SAME, {**of, "of_number": number, "of_digest": digest})
     return {row[0]: Counts(*row[1:]) for row in rows}
 
 
@@ -170,18 +177,17 @@ def _note(
     connection: sa.Connection, run: TableRun, number: int, counts: Counts, digest: str, author: Author, token: int
 ) -> None:
     figures = vars(counts)
-    connection.execute(
-        BATCH.insert().values(
-            run_id=run.run_id,
-            direction=run.direction,
-            table_name=run.table,
-            number=number,
-            fencing_token=token,
-            digest=digest,
-            committed=author.now,
-            **figures,
-        )
-    )
+    row = {
+        "run_id": run.run_id,
+        "direction": run.direction,
+        "table_name": run.table,
+        "number": number,
+        "fencing_token": token,
+        "digest": digest,
+        "committed": author.now,
+        **figures,
+    }
+    connection.execute(_INSERT, row)
     if counts.created or counts.updated:
         audit.append(
             connection,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -51,24 +50,30 @@ def _copy(connection: sa.Connection, statement: str, text: bytes) -> None:
 
 def among(connection: sa.Connection, column: sa.ColumnElement[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
     """`column` is one of many texts."""
-    wanted = sa.select(each(connection, values))
-    if connection.dialect.name == "postgresql":
+    return _among(connection.dialect.name, column, sa.bindparam(None, as_list(values), type_=sa.Text()))
+
+
+def among_given(dialect: str, column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
+    """As among, for a statement that is made once: the values are given as its parameter `name`, by as_list."""
+    return _among(dialect, column, sa.bindparam(name, type_=sa.Text()))
+
+
+def as_list(values: Iterable[str]) -> str:
+    """Many texts as one bound value: the statement's text, and so its plan, stays the same."""
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _among(dialect: str, column: sa.ColumnElement[str], texts: sa.BindParameter[str]) -> sa.ColumnElement[bool]:
+    if dialect == "postgresql":
         # An array from a subquery: the planner sees no values, and always takes the index.
-        return column == sa.func.any(sa.func.array(wanted.scalar_subquery()))
-    return column.in_(wanted)
+        each = sa.func.json_array_elements_text(sa.cast(texts, sa.JSON)).column_valued("value")
+        return column == sa.func.any(sa.func.array(sa.select(each).scalar_subquery()))
+    return column.in_(sa.select(sa.func.json_each(texts).table_valued("value").c.value))
 
 
-def each(connection: sa.Connection, values: Iterable[str]) -> sa.ColumnElement[str]:
-    """A row for each text, as one bound value: the statement's text, and so its plan, stays the same."""
-    texts = sa.bindparam(None, json.dumps(list(values)), type_=sa.Text())
-    if connection.dialect.name == "postgresql":
-        return sa.func.json_array_elements_text(sa.cast(texts, sa.JSON)).column_valued("value")
-    return sa.func.json_each(texts).table_valued("value").c.value
-
-
-def as_read(connection: sa.Connection, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+def as_read(dialect: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     """The column without a conversion in Python where the driver's own value is equal to it."""
-    if connection.dialect.name == "postgresql" and isinstance(column.type, UtcDateTime):
+    if dialect == "postgresql" and isinstance(column.type, UtcDateTime):
         return sa.type_coerce(column, sa.DateTime(timezone=True))
     return column
 

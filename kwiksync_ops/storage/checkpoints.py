@@ -25,10 +25,26 @@ class Watermark:
 
 
 def read_watermark(connection: sa.Connection, system: str, direction: str, table: str) -> Watermark | None:
-    row = connection.execute(
-        sa.select(CHECKPOINT.c.watermark_at, CHECKPOINT.c.watermark_id).where(*_is(system, direction, table))
-    ).first()
+    row = connection.execute(_READ, {"of_system": system, "of_direction": direction, "of_table": table}).first()
     return Watermark(row.watermark_at, row.watermark_id or "") if row and row.watermark_at else None
+
+
+_THIS = (
+    CHECKPOINT.c.system == sa.bindparam("of_system"),
+    CHECKPOINT.c.direction == sa.bindparam("of_direction"),
+    CHECKPOINT.c.table_name == sa.bindparam("of_table"),
+)
+_READ = sa.select(CHECKPOINT.c.watermark_at, CHECKPOINT.c.watermark_id).where(*_THIS)
+_SET = ("watermark_at", "watermark_id", "run_id", "sys_updated_on")
+_SAME_RUN = CHECKPOINT.c.run_id == sa.bindparam("of_run")
+_MOVE = (
+    CHECKPOINT.update()
+    .where(*_THIS)
+    .values(
+        resume=sa.func.coalesce(sa.bindparam("going_on", type_=sa.Text()), sa.case((_SAME_RUN, CHECKPOINT.c.resume))),
+        **{name: sa.bindparam(name, type_=CHECKPOINT.c[name].type) for name in _SET},
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +72,8 @@ def advance(
         "run_id": checkpoint.run_id,
         "sys_updated_on": now,
     }
-    kept = resume or sa.case((CHECKPOINT.c.run_id == checkpoint.run_id, CHECKPOINT.c.resume))
-    moved = connection.execute(CHECKPOINT.update().where(*_is(system, direction, table)).values(resume=kept, **values))
+    of = {"of_system": system, "of_direction": direction, "of_table": table, "of_run": checkpoint.run_id}
+    moved = connection.execute(_MOVE, {**of, **values, "going_on": resume})
     if not moved.rowcount:
         key = {"system": system, "direction": direction, "table_name": table}
         connection.execute(CHECKPOINT.insert().values(resume=resume, **key, **values))

@@ -156,6 +156,9 @@ def close(
 
 def close_healed(connection: sa.Connection, run: TableRun, external_ids: Collection[str], *, now: datetime) -> None:
     """A record that was taken has no open rejection in that direction any more. A conflict is for a person to end."""
+    of = {"of_system": run.system, "of_direction": run.direction, "of_table": run.table}
+    if not connection.execute(_HAS_OPEN, of).scalar_one():
+        return
     connection.execute(
         ERROR_LOG.update()
         .where(
@@ -168,6 +171,17 @@ def close_healed(connection: sa.Connection, run: TableRun, external_ids: Collect
         )
         .values(resolution=str(Resolution.RESOLVED), resolved_on=now, resolved_by="sync")
     )
+
+
+_HAS_OPEN = sa.select(
+    sa.exists().where(
+        ERROR_LOG.c.system == sa.bindparam("of_system"),
+        ERROR_LOG.c.direction == sa.bindparam("of_direction"),
+        ERROR_LOG.c.table_name == sa.bindparam("of_table"),
+        ERROR_LOG.c.resolution == Resolution.OPEN.value,
+        ERROR_LOG.c.code != ConflictError.code,
+    )
+)
 
 
 def count_open(connection: sa.Connection) -> Mapping[str, int]:

@@ -23,6 +23,8 @@ from kwiksync_ops.vocabulary import Action
 _MOMENT, _PLACE = 12, 4
 """How a sys_id that a batch gave begins: its moment, then its place in the batch, in hex digits."""
 
+_INSERT = RECORD_HISTORY.insert()
+
 
 @dataclass(frozen=True)
 class Author:
@@ -52,19 +54,18 @@ class Entry:
 
 def note_created(connection: sa.Connection, table: str, sys_ids: Sequence[str], author: Author) -> None:
     """One row for all records of a table that a batch created; `sys_ids` in ascending order."""
-    connection.execute(
-        RECORD_HISTORY.insert().values(
-            table_name=table,
-            sys_id=sys_ids[0],
-            action=Action.CREATE.value,
-            changes=json.dumps(sys_ids, separators=(",", ":")),
-            system=author.system,
-            sys_mod_count=0,
-            run_id=author.run_id,
-            sys_created_on=author.now,
-            sys_created_by=author.who,
-        )
-    )
+    row = {
+        "table_name": table,
+        "sys_id": sys_ids[0],
+        "action": Action.CREATE.value,
+        "changes": json.dumps(sys_ids, separators=(",", ":")),
+        "system": author.system,
+        "sys_mod_count": 0,
+        "run_id": author.run_id,
+        "sys_created_on": author.now,
+        "sys_created_by": author.who,
+    }
+    connection.execute(_INSERT, row)
 
 
 def created_in(connection: sa.Connection, run_id: str, table: str) -> list[str]:

@@ -109,7 +109,12 @@ def _parsed(url: str) -> sa.URL:
 
 def now_s(connection: sa.Connection) -> sa.ColumnElement[float]:
     """SQL for the database's own clock, in seconds since 1970."""
-    return sa.literal_column(_NOW_S[connection.dialect.name], sa.Double())
+    return now_s_in(connection.dialect.name)
+
+
+def now_s_in(dialect: str) -> sa.ColumnElement[float]:
+    """As now_s, for a statement that is made before there is a connection."""
+    return sa.literal_column(_NOW_S[dialect], sa.Double())
 
 
 def hub_error(exc: DBAPIError, engine: sa.Engine) -> HubError:

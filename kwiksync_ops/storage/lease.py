@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import sqlalchemy as sa
 
 from kwiksync_ops.errors import LeaseError
-from kwiksync_ops.storage.hub import now_s
+from kwiksync_ops.storage.hub import now_s, now_s_in
 from kwiksync_ops.storage.models import SYNC_LEASE
 from kwiksync_ops.vocabulary import LEASE_S
 
@@ -51,16 +52,22 @@ def renew(connection: sa.Connection, token: int, seconds: float = LEASE_S) -> No
     Raises:
         LeaseError: the token is not the newest; roll back and stop.
     """
-    renewed = connection.execute(
-        SYNC_LEASE.update()
-        .where(SYNC_LEASE.c.id == _ROW, SYNC_LEASE.c.token == token)
-        .values(until=now_s(connection) + sa.literal(float(seconds)))
-    )
+    renewed = connection.execute(_renewal(connection.dialect.name), {"mine": token, "seconds": float(seconds)})
     if renewed.rowcount != 1:
         raise LeaseError(
             f"This sync lost its lease (token {token}): another process took over.",
             remedy="Nothing of this batch was written. The next attempt goes on after the last committed batch.",
         )
+
+
+@cache
+def _renewal(dialect: str) -> sa.Update:
+    until = now_s_in(dialect) + sa.bindparam("seconds", type_=sa.Double())
+    return (
+        SYNC_LEASE.update()
+        .where(SYNC_LEASE.c.id == _ROW, SYNC_LEASE.c.token == sa.bindparam("mine"))
+        .values(until=until)
+    )
 
 
 def extend(connection: sa.Connection, run_id: str, seconds: float) -> None:

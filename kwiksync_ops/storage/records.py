@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -12,8 +13,8 @@ import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.errors import HubError
-from kwiksync_ops.storage import history
-from kwiksync_ops.storage.bulk import among, as_read, insert_rows
+from kwiksync_ops.storage import history, tombstones
+from kwiksync_ops.storage.bulk import among, among_given, as_list, as_read, insert_rows
 from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
@@ -86,7 +87,9 @@ class HubLookups:
             else:
                 records = RECORDS[short_name(table)]
                 match, result = records.c[match_field], records.c[return_field]
-                found = sa.select(match, result).where(among(connection, match, values), result.is_not(None))
+                found = sa.select(match, result).where(
+                    among(connection, match, values), result.is_not(None), records.c.sys_deleted_on.is_(None)
+                )
             return {row[0]: row[1] for row in connection.execute(found).all()}
 
 
@@ -116,10 +119,13 @@ def merge(connection: sa.Connection, batch: MappedBatch, author: Author) -> Merg
     """
     links = _read_links(connection, author.system, batch.table, [row[0] for row in batch.rows])
     links |= _adopt(connection, batch, author.system, links)
+    revived = tombstones.revive_incoming(connection, batch, links, author)
     existing = _read_existing(connection, batch, [link.sys_id for link in links.values()])
     changes = _compare(batch, links, existing, author)
     _write(connection, batch, changes, author)
-    return Merged(len(changes.created), len(changes.updated), changes.unchanged)
+    unchanged_but_back = len(revived - {row["of"] for row in changes.updated})
+    updated, unchanged = len(changes.updated) + unchanged_but_back, changes.unchanged - unchanged_but_back
+    return Merged(len(changes.created), updated, unchanged)
 
 
 def _find_linked(
@@ -136,30 +142,37 @@ def _find_linked(
 
 
 def _read_links(connection: sa.Connection, system: str, table: str, external_ids: Collection[str]) -> dict[str, _Link]:
-    rows = connection.execute(
-        sa.select(
-            *(RECORD_LINK.c[name] for name in ("external_id", "sys_id", "version", "hash_in", "mod_count"))
-        ).where(
-            RECORD_LINK.c.system == system,
-            RECORD_LINK.c.table_name == table,
-            among(connection, RECORD_LINK.c.external_id, external_ids),
-        )
-    )
+    of = {"of_system": system, "of_table": table, "keys": as_list(external_ids)}
+    rows = connection.execute(_links(connection.dialect.name), of)
     return {external_id: _Link(*link) for external_id, *link in rows.all()}
+
+
+@cache
+def _links(dialect: str) -> sa.Select[Any]:
+    names = ("external_id", "sys_id", "version", "hash_in", "mod_count")
+    return sa.select(*(RECORD_LINK.c[name] for name in names)).where(
+        RECORD_LINK.c.system == sa.bindparam("of_system"),
+        RECORD_LINK.c.table_name == sa.bindparam("of_table"),
+        among_given(dialect, RECORD_LINK.c.external_id, "keys"),
+    )
 
 
 def _adopt(connection: sa.Connection, batch: MappedBatch, system: str, links: Mapping[str, _Link]) -> dict[str, _Link]:
     """Records that stand in the hub under this system's key, but have no link yet."""
-    records = RECORDS[batch.table]
     unlinked = [row[0] for row in batch.rows if row[0] not in links]
     if not unlinked:
         return {}
-    rows = connection.execute(
-        sa.select(records.c.external_id, records.c.sys_id).where(
-            records.c.source_system == system, among(connection, records.c.external_id, unlinked)
-        )
-    )
+    of = {"of_system": system, "keys": as_list(unlinked)}
+    rows = connection.execute(_unlinked(connection.dialect.name, batch.table), of)
     return {row[0]: _Link(row[1], None, None, None) for row in rows.all()}
+
+
+@cache
+def _unlinked(dialect: str, table: str) -> sa.Select[Any]:
+    records = RECORDS[table]
+    return sa.select(records.c.external_id, records.c.sys_id).where(
+        records.c.source_system == sa.bindparam("of_system"), among_given(dialect, records.c.external_id, "keys")
+    )
 
 
 def _read_existing(
@@ -168,14 +181,18 @@ def _read_existing(
     """By sys_id: the modification count and the values in the order of the batch's columns, without external_id."""
     if not sys_ids:
         return {}
-    records = RECORDS[batch.table]
-    wanted = [as_read(connection, records.c[name]) for name in batch.columns[1:]]
-    rows = connection.execute(
-        sa.select(records.c.sys_id, records.c.sys_mod_count, *wanted).where(
-            among(connection, records.c.sys_id, sys_ids)
-        )
+    statement = _existing(connection.dialect.name, batch.table, batch.columns[1:])
+    rows = connection.execute(statement, {"sys_ids": as_list(sys_ids)})
+    return {row[0]: (row[1], row[2:]) for row in map(tuple, rows.all())}
+
+
+@lru_cache
+def _existing(dialect: str, table: str, columns: tuple[str, ...]) -> sa.Select[Any]:
+    records = RECORDS[table]
+    wanted = [as_read(dialect, records.c[name]) for name in columns]
+    return sa.select(records.c.sys_id, records.c.sys_mod_count, *wanted).where(
+        among_given(dialect, records.c.sys_id, "sys_ids")
     )
-    return {sys_id: (mod_count, tuple(values)) for sys_id, mod_count, *values in rows.all()}
 
 
 def _compare(

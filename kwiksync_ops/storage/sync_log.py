@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -63,10 +64,22 @@ def start(
 
 def count(connection: sa.Connection, run: TableRun, counts: Mapping[str, int], *, watermark: str | None = None) -> None:
     """Add to the row's counters, in the transaction of what they count; tell how far the table is in, if it moved."""
-    added = {SYNC_LOG.c[name]: SYNC_LOG.c[name] + number for name, number in counts.items()}
-    reached = {SYNC_LOG.c.watermark_after: watermark} if watermark else {}
-    if added or reached:
-        connection.execute(SYNC_LOG.update().where(*is_run(run)).values(added | reached))
+    added = {f"add_{name}": number for name, number in counts.items()}
+    of = {"of_run": run.run_id, "of_direction": run.direction, "of_table": run.table}
+    if added or watermark:
+        connection.execute(_addition(tuple(counts)), {**of, **added, "reached": watermark})
+
+
+@cache
+def _addition(names: tuple[str, ...]) -> sa.Update:
+    this = (
+        SYNC_LOG.c.run_id == sa.bindparam("of_run"),
+        SYNC_LOG.c.direction == sa.bindparam("of_direction"),
+        SYNC_LOG.c.table_name == sa.bindparam("of_table"),
+    )
+    sums = {name: SYNC_LOG.c[name] + sa.bindparam(f"add_{name}", type_=sa.BigInteger()) for name in names}
+    reached = sa.func.coalesce(sa.bindparam("reached", type_=sa.Text()), SYNC_LOG.c.watermark_after)
+    return SYNC_LOG.update().where(*this).values(watermark_after=reached, **sums)
 
 
 def note(connection: sa.Connection, run: TableRun, message: str) -> None:
