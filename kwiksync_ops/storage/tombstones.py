@@ -7,14 +7,16 @@ back should the system send it again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
+from kwiksync_ops.batch import MappedBatch
 from kwiksync_ops.storage.bulk import among, insert_rows
+from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.vocabulary import Action
 
@@ -75,6 +77,68 @@ def revive(
     ]
     _change(connection, entries, {"sys_deleted_on": None, "active": True}, (system, run_id, who, now))
     return [row[0] for row in found]
+
+
+class TakenVersion(Protocol):
+    """What the hub last took of a record from a system: `storage.records` reads it from the link."""
+
+    @property
+    def sys_id(self) -> str: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def hash_in(self) -> bytes | None: ...
+    @property
+    def mod_count(self) -> int | None: ...
+
+
+def revive_incoming(
+    connection: sa.Connection, batch: MappedBatch, links: Mapping[str, TakenVersion], author: Author
+) -> set[str]:
+    """Bring back the buried records that the system sends again; which were.
+
+    A record that was deleted in the hub, or by another system, and that this system has not changed since, stays
+    deleted: the system has not heard of it yet.
+    """
+    buried = _buried(connection, batch.table, [link.sys_id for link in links.values()])
+    if not buried:
+        return set()
+    fingerprints = batch.fingerprints or [None] * len(batch.rows)
+    returning = [
+        link.sys_id
+        for row, version, content in zip(batch.rows, batch.versions, fingerprints, strict=True)
+        if (link := links.get(row[0])) and link.sys_id in buried
+        if _returns(link, version, content, buried[link.sys_id])
+    ]
+    revived = revive(
+        connection,
+        batch.table,
+        returning,
+        system=author.system,
+        run_id=author.run_id,
+        who=author.who,
+        now=author.now,
+    )
+    return set(revived)
+
+
+def _returns(link: TakenVersion, version: str | None, content: bytes | None, mod_count: int) -> bool:
+    if link.version and version and version < link.version:
+        return False
+    is_same = link.hash_in is not None and link.hash_in == content
+    return link.mod_count == mod_count or not is_same
+
+
+def _buried(connection: sa.Connection, table: str, sys_ids: Collection[str]) -> dict[str, int]:
+    if not sys_ids:
+        return {}
+    records = RECORDS[table]
+    found = connection.execute(
+        sa.select(records.c.sys_id, records.c.sys_mod_count).where(
+            among(connection, records.c.sys_id, sys_ids), records.c.sys_deleted_on.is_not(None)
+        )
+    )
+    return {row[0]: row[1] for row in found.all()}
 
 
 def _standing(

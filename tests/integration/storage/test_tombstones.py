@@ -97,3 +97,63 @@ def test_a_revived_record_is_active_again_and_only_a_buried_one_is_revived(hub: 
     assert (row["sys_deleted_on"], row["active"], row["sys_mod_count"]) == (None, True, 2)
     changes = json.loads(rows_of(hub, RECORD_HISTORY)[-1]["changes"])
     assert changes == {"sys_deleted_on": ["2026-01-16T12:00:00Z", None], "active": [False, True]}
+
+
+def come_in(
+    hub: Hub,
+    key: str,
+    name: str,
+    *,
+    version: str = "2026-01-01",
+    content: bytes | None = None,
+    system: str = "erp",
+    columns: tuple[str, ...] = ("external_id", "name"),
+    more: tuple[Any, ...] = (),
+) -> records.Merged:
+    batch = MappedBatch("locations", columns, [(key, name, *more)], [version], [], 1, fingerprints=[content])
+    author = Author(system, "r9", "tester", LATER)
+    return hub.write(lambda connection: records.merge(connection, batch, author))
+
+
+def test_a_deleted_record_that_comes_in_again_is_revived_and_counts_as_updated(hub: Hub) -> None:
+    bury(hub, hold(hub, "L1")["L1"])
+    assert come_in(hub, "L1", "Name L1") == records.Merged(0, 1, 0)
+    row = hub_records(hub, "locations")["L1"]
+    assert (row["sys_deleted_on"], row["active"]) == (None, True)
+    assert links(hub)["erp"]["mod_count"] == row["sys_mod_count"]
+
+
+def test_a_deleted_record_that_comes_in_with_new_values_is_counted_once(hub: Hub) -> None:
+    bury(hub, hold(hub, "L1")["L1"])
+    assert come_in(hub, "L1", "New") == records.Merged(0, 1, 0)
+    assert hub_records(hub, "locations")["L1"]["name"] == "New"
+
+
+def test_a_mapped_active_wins_over_the_revival(hub: Hub) -> None:
+    bury(hub, hold(hub, "L1")["L1"])
+    come_in(hub, "L1", "New", columns=("external_id", "name", "active"), more=(False,))
+    row = hub_records(hub, "locations")["L1"]
+    assert (row["sys_deleted_on"], row["active"]) == (None, False)
+
+
+def test_an_old_version_does_not_bring_a_record_back_that_the_hub_deleted(hub: Hub) -> None:
+    bury(hub, hold(hub, "L1")["L1"], system=None)
+    come_in(hub, "L1", "Old", version="2025-01-01")
+    assert hub_records(hub, "locations")["L1"]["sys_deleted_on"] == LATER
+
+
+def test_a_record_deleted_in_the_hub_stays_deleted_until_the_system_changes_it(hub: Hub) -> None:
+    come_in(hub, "L1", "Name L1", content=b"a" * 16)
+    bury(hub, hub_records(hub, "locations")["L1"]["sys_id"], system=None)
+    come_in(hub, "L1", "Name L1", content=b"a" * 16)
+    assert hub_records(hub, "locations")["L1"]["sys_deleted_on"] == LATER
+    come_in(hub, "L1", "Changed there", content=b"b" * 16)
+    assert hub_records(hub, "locations")["L1"]["sys_deleted_on"] is None
+
+
+def test_a_deleted_record_is_not_found_as_a_reference(hub: Hub) -> None:
+    sys_ids = hold(hub, "L1", "L2")
+    bury(hub, sys_ids["L1"])
+    lookups = records.HubLookups(hub, "erp")
+    assert lookups.find("locations", "external_id", "sys_id", ["L1", "L2"]) == {"L2": sys_ids["L2"]}
+    assert lookups.find("locations", "name", "sys_id", ["Name L1", "Name L2"]) == {"Name L2": sys_ids["L2"]}
