@@ -74,7 +74,10 @@ class _Changes:
 
 
 class HubLookups:
-    """What a mapping asks of the hub. `external_id` is looked up among the records that the system knows."""
+    """What a mapping asks of the hub. `external_id` is looked up among the records that the system knows.
+
+    A deleted record is not found: nothing new may refer to it.
+    """
 
     def __init__(self, hub: Hub, system: str) -> None:
         self._hub = hub
@@ -133,12 +136,11 @@ def _find_linked(
 ) -> sa.Select[Any]:
     key = RECORD_LINK.c.external_id
     mine = (RECORD_LINK.c.system == system, RECORD_LINK.c.table_name == table, among(connection, key, values))
-    if return_field == "sys_id":
-        return sa.select(key, RECORD_LINK.c.sys_id).where(*mine)
     records = RECORDS[table]
     result = records.c[return_field]
     joined = records.c.sys_id == RECORD_LINK.c.sys_id
-    return sa.select(key, result).join_from(RECORD_LINK, records, joined).where(*mine, result.is_not(None))
+    standing = (result.is_not(None), records.c.sys_deleted_on.is_(None))
+    return sa.select(key, result).join_from(RECORD_LINK, records, joined).where(*mine, *standing)
 
 
 def _read_links(connection: sa.Connection, system: str, table: str, external_ids: Collection[str]) -> dict[str, _Link]:
