@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from kwiksync_ops.mapping.rules import FieldRule, TableMapping, Validation
-from kwiksync_ops.vocabulary import TransformType, short_name
+from kwiksync_ops.vocabulary import Direction, TransformType, short_name
 
 
 def mapping_document(mapping: TableMapping) -> dict[str, Any]:
@@ -23,17 +23,20 @@ def mapping_document(mapping: TableMapping) -> dict[str, Any]:
     }
 
 
-def mapping_of(system: str, document: Mapping[str, Any], version: int = 0) -> TableMapping:
+def mapping_of(
+    system: str, document: Mapping[str, Any], version: int = 0, direction: str = Direction.INBOUND
+) -> TableMapping:
     """The mapping of a document that is valid; rules are numbered in their order, from 0."""
     nulls = document.get("null_values", ())
     declared = [rule_of({"order": index, "null_values": nulls, **f}) for index, f in enumerate(document["fields"])]
     rules = sorted(declared, key=lambda rule: rule.order)
     return TableMapping(
         system=system,
-        source_table=document["source_table"],
+        source_table=short_name(document["source_table"]),
         target_table=short_name(document["target_table"]),
         rules=tuple(replace(rule, order=index) for index, rule in enumerate(rules)),
         version=version,
+        direction=direction,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from kwiksync_ops.declared.fault import DeclaredFile, Fault, KeyPath
-from kwiksync_ops.mapping.compiler import mapping_faults
 from kwiksync_ops.mapping.documents import mapping_of
+from kwiksync_ops.mapping.rule_config import MappingFault
+from kwiksync_ops.mapping.rules import TableMapping
+
+FindFaults = Callable[[TableMapping], list[MappingFault]]
 
 
-def rule_faults(file: DeclaredFile, known: Collection[Fault]) -> list[Fault]:
-    """The faults of the rules that the schema accepts; `known` are those that it does not."""
+def rule_faults(file: DeclaredFile, known: Collection[Fault], find: FindFaults) -> list[Fault]:
+    """The faults of the rules that the schema accepts, as the compiler finds them; `known` are the others."""
     document = file.value
     faulty = {fault.key[1] if fault.key[:1] == ("fields",) and len(fault.key) > 1 else None for fault in known}
     if not isinstance(document, dict) or None in faulty:
@@ -19,7 +22,7 @@ def rule_faults(file: DeclaredFile, known: Collection[Fault]) -> list[Fault]:
     places = [index for index in range(len(document["fields"])) if index not in faulty]
     doubles = list(_double_target_faults(file, places))
     keys = {fault.key for fault in doubles}
-    compiled = _compiler_faults(file, places, is_whole=not faulty)
+    compiled = _compiler_faults(file, places, find, is_whole=not faulty)
     return [*doubles, *(fault for fault in compiled if fault.key not in keys)]
 
 
@@ -35,10 +38,10 @@ def _double_target_faults(file: DeclaredFile, places: list[int]) -> Iterator[Fau
         seen.setdefault(target, file.lines.get(key, 0))
 
 
-def _compiler_faults(file: DeclaredFile, places: list[int], *, is_whole: bool) -> Iterator[Fault]:
+def _compiler_faults(file: DeclaredFile, places: list[int], find: FindFaults, *, is_whole: bool) -> Iterator[Fault]:
     fields: list[dict[str, Any]] = file.value["fields"]
     mapping = mapping_of("", {**file.value, "fields": [{**fields[index], "order": 0} for index in places]})
-    for fault in mapping_faults(mapping):
+    for fault in find(mapping):
         if fault.rule is not None:
             yield file.fault(("fields", places[fault.rule], *fault.key.split(".")), fault.problem)
         elif is_whole:

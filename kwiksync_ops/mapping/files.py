@@ -9,30 +9,35 @@ from kwiksync_ops.declared.content import content_faults
 from kwiksync_ops.declared.fault import file_error
 from kwiksync_ops.declared.reader import read_declared_file
 from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.mapping.compiler import mapping_faults
 from kwiksync_ops.mapping.documents import is_same, mapping_document, mapping_of
 from kwiksync_ops.mapping.file_faults import rule_faults
+from kwiksync_ops.mapping.outbound import outbound_faults
 from kwiksync_ops.mapping.rules import TableMapping
+from kwiksync_ops.vocabulary import Direction
 
 MAPPING_SCHEMA = "mapping/mapping.schema.json"
+OUTBOUND_SCHEMA = "mapping/outbound.schema.json"
 
 
-def read_mapping(path: Path, system: str) -> TableMapping:
+def read_mapping(path: Path, system: str, direction: str = Direction.INBOUND) -> TableMapping:
     """A mapping file; its rules in their order.
 
     Raises:
         ConfigurationError: with all faults of the file.
     """
     file = read_declared_file(path)
-    content = content_faults(file, MAPPING_SCHEMA, secret_names=False)
-    faults = [*content, *rule_faults(file, content)]
+    is_outbound = direction == Direction.OUTBOUND
+    content = content_faults(file, OUTBOUND_SCHEMA if is_outbound else MAPPING_SCHEMA, secret_names=False)
+    faults = [*content, *rule_faults(file, content, outbound_faults if is_outbound else mapping_faults)]
     if faults:
         raise file_error(path, faults)
-    return mapping_of(system, file.value)
+    return mapping_of(system, file.value, direction=direction)
 
 
 def write_mapping(path: Path, mapping: TableMapping) -> bool:
     """Write the file, unless it says the same already: then it keeps its form. True where it was written."""
-    old, schema = _present(path, mapping.system)
+    old, schema = _present(path, mapping.system, mapping.direction)
     if old is not None and is_same(old, mapping):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,9 +54,9 @@ def mapping_text(mapping: TableMapping, schema: str | None = None) -> str:
     return json.dumps({**head, **document}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _present(path: Path, system: str) -> tuple[TableMapping | None, str | None]:
+def _present(path: Path, system: str, direction: str) -> tuple[TableMapping | None, str | None]:
     """What the file says now, and its `$schema`; nothing where it is faulty or away."""
     try:
-        return read_mapping(path, system), read_declared_file(path).value.get("$schema")
+        return read_mapping(path, system, direction), read_declared_file(path).value.get("$schema")
     except ConfigurationError:
         return None, None

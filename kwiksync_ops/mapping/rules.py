@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kwiksync_ops.vocabulary import TransformType
+from kwiksync_ops.vocabulary import Direction, TransformType
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,19 @@ class FieldRule:
 
 @dataclass(frozen=True)
 class TableMapping:
-    """The rules of one table of one system; `version` is 0 until it is applied to the hub."""
+    """The rules of one table of one system; `version` is 0 until it is applied to the hub.
+
+    On the way in the target is the KWikSync table, on the way out the source is.
+    """
 
     system: str
     source_table: str
     target_table: str
     rules: tuple[FieldRule, ...]
     version: int = 0
+    direction: str = Direction.INBOUND
+
+    @property
+    def table(self) -> str:
+        """Short name of the KWikSync table."""
+        return self.source_table if self.direction == Direction.OUTBOUND else self.target_table

@@ -117,7 +117,8 @@ def _apply(connection: Connection, declared: DeclaredMappings, who: str, clock: 
 
 def _apply_table(connection: Connection, table: TablePlan, mapping: TableMapping, who: str, clock: Clock) -> Applied:
     rules = [rule_document(rule) for rule in mapping.rules]
-    version = mappings.add_version(connection, table.key, mapping.source_table, rules, who=who, now=clock.now())
+    other = mapping.target_table if table.key.is_outbound else mapping.source_table
+    version = mappings.add_version(connection, table.key, other, rules, who=who, now=clock.now())
     applied = Applied(table.key, version, table.version, table.changes)
     _activate(connection, applied, "mapping.apply", who, clock)
     return applied
@@ -168,6 +169,8 @@ def _place(system: SystemSpec | BrokenSystem | None, key: MappingKey) -> str:
     if isinstance(system, BrokenSystem):
         raise system.error
     table = system.table(key.table) if system else None
+    if key.is_outbound:
+        return table.outbound_mapping if table else f"{key.system}/{key.table}.outbound.json"
     return table.mapping if table else f"{key.system}/{key.table}.json"
 
 

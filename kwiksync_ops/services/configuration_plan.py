@@ -69,8 +69,10 @@ def compare(connection: Connection, declared: DeclaredMappings) -> Plan:
 
 
 def table_mapping(stored: MappingVersion) -> TableMapping:
-    document = {"source_table": stored.source_table, "target_table": stored.key.table, "fields": stored.fields}
-    return mapping_of(stored.key.system, document, stored.version)
+    key, other = stored.key, stored.other_table
+    source, target = (key.table, other) if key.is_outbound else (other, key.table)
+    document = {"source_table": source, "target_table": target, "fields": stored.fields}
+    return mapping_of(key.system, document, stored.version, key.direction)
 
 
 def _table_plan(connection: Connection, key: MappingKey, found: TableMapping | tuple[str, ...]) -> TablePlan:

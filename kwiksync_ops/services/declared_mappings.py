@@ -43,27 +43,36 @@ def read_declared_mappings(include: Path, systems: Collection[str]) -> DeclaredM
     chosen = [system for system in loaded if not systems or system.system in systems]
     sound = [system for system in chosen if isinstance(system, SystemSpec)]
     found = {
-        mapping_key(spec, table): _declared_mapping(include, spec, table) for spec in sound for table in spec.tables
+        key: _declared_mapping(include, spec, table, key.direction)
+        for spec in sound
+        for table in spec.tables
+        for key in mapping_keys(spec, table)
     }
     broken = tuple(system for system in chosen if isinstance(system, BrokenSystem))
     return DeclaredMappings(found, broken, frozenset(system.system for system in chosen), is_all=not systems)
 
 
-def mapping_key(spec: SystemSpec, table: TableSpec) -> MappingKey:
-    is_outbound = spec.direction == Direction.OUTBOUND
-    return MappingKey(spec.system, Direction.OUTBOUND if is_outbound else Direction.INBOUND, table.table)
+def mapping_keys(spec: SystemSpec, table: TableSpec) -> list[MappingKey]:
+    """The mappings that a table needs: of the way in, and of the way out where the file says how to write it."""
+    ways = [Direction.INBOUND] if spec.direction != Direction.OUTBOUND else []
+    if spec.direction != Direction.INBOUND and table.push:
+        ways.append(Direction.OUTBOUND)
+    return [MappingKey(spec.system, way, table.table) for way in ways]
 
 
-def _declared_mapping(include: Path, spec: SystemSpec, table: TableSpec) -> TableMapping | tuple[str, ...]:
-    path = include / "mappings" / table.mapping
+def _declared_mapping(
+    include: Path, spec: SystemSpec, table: TableSpec, direction: str
+) -> TableMapping | tuple[str, ...]:
+    path = include / "mappings" / (table.outbound_mapping if direction == Direction.OUTBOUND else table.mapping)
     faults = [*_option_faults(spec, table), *_cursor_faults(spec, table)]
     try:
-        mapping = read_mapping(path, spec.system)
+        mapping = read_mapping(path, spec.system, direction)
     except ConfigurationError as exc:
         return (*faults, *exc.faults)
-    if mapping.target_table != table.table:
-        problem = f"is for {mapping.target_table}, and {spec.path} names it for {table.table}."
-        faults.append(f"{path}: target_table: {problem} Correct the one or the other.")
+    if mapping.table != table.table:
+        key = "source_table" if direction == Direction.OUTBOUND else "target_table"
+        problem = f"is for {mapping.table}, and {spec.path} names it for {table.table}."
+        faults.append(f"{path}: {key}: {problem} Correct the one or the other.")
     return tuple(faults) or mapping
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from kwiksync_ops.storage import configuration
 from kwiksync_ops.storage.models import FIELD_MAPPING
+from kwiksync_ops.vocabulary import Direction
 
 FieldDocument = Mapping[str, Any]
 """A rule in the form of its file: source_field, target_field, transform, config, validation, null_values, default, …"""
@@ -34,6 +35,10 @@ class MappingKey:
         return f"{self.system}.{self.direction}.{self.table}"
 
     @property
+    def is_outbound(self) -> bool:
+        return self.direction == Direction.OUTBOUND
+
+    @property
     def setting(self) -> str:
         """The app setting that holds the active version."""
         return f"{_PREFIX}{self}.version"
@@ -41,11 +46,11 @@ class MappingKey:
 
 @dataclass(frozen=True)
 class MappingVersion:
-    """One version. `fields` are complete rules in their order."""
+    """One version. `fields` are complete rules in their order; `other_table` is the system's side of the mapping."""
 
     key: MappingKey
     version: int
-    source_table: str
+    other_table: str
     fields: tuple[FieldDocument, ...]
     created_on: datetime
     created_by: str
@@ -91,7 +96,7 @@ def read_version(connection: sa.Connection, key: MappingKey, version: int | None
     return MappingVersion(
         key=key,
         version=first.version,
-        source_table=first.source_table,
+        other_table=first.target_table if key.is_outbound else first.source_table,
         fields=tuple(_document(row) for row in rows),
         created_on=first.sys_created_on,
         created_by=first.sys_created_by,
@@ -117,7 +122,7 @@ def list_versions(connection: sa.Connection, key: MappingKey) -> list[VersionEnt
 def add_version(
     connection: sa.Connection,
     key: MappingKey,
-    source_table: str,
+    other_table: str,
     fields: Iterable[FieldDocument],
     *,
     who: str,
@@ -129,8 +134,8 @@ def add_version(
     shared = {
         "system": key.system,
         "direction": key.direction,
-        "target_table": key.table,
-        "source_table": source_table,
+        "target_table": other_table if key.is_outbound else key.table,
+        "source_table": key.table if key.is_outbound else other_table,
         "version": version,
         "sys_created_on": now,
         "sys_created_by": who,
@@ -154,7 +159,8 @@ def activate(connection: sa.Connection, key: MappingKey, version: int, *, who: s
 
 def _belongs_to(key: MappingKey) -> sa.ColumnElement[bool]:
     columns = FIELD_MAPPING.c
-    return sa.and_(columns.system == key.system, columns.direction == key.direction, columns.target_table == key.table)
+    own_table = columns.source_table if key.is_outbound else columns.target_table
+    return sa.and_(columns.system == key.system, columns.direction == key.direction, own_table == key.table)
 
 
 def _columns(field: FieldDocument, order: int) -> dict[str, Any]:

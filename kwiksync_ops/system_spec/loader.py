@@ -23,7 +23,7 @@ from kwiksync_ops.system_spec.spec import (
     SystemSpec,
     TableSpec,
 )
-from kwiksync_ops.vocabulary import RECORD_TABLES
+from kwiksync_ops.vocabulary import RECORD_TABLES, Direction
 
 SYSTEM_SCHEMA = "system_spec/system.schema.json"
 
@@ -93,7 +93,7 @@ def _meaning_faults(file: DeclaredFile, mappings_root: Path | None) -> Iterator[
         yield from _timezone_faults(file, (*at, "cursor", "timezone"))
         yield from _double_table_faults(file, at, seen)
         if mappings_root:
-            yield from _mapping_faults(file, at, mappings_root)
+            yield from _all_mapping_faults(file, at, mappings_root)
 
 
 def _name_faults(file: DeclaredFile) -> Iterator[Fault]:
@@ -153,20 +153,36 @@ def _double_table_faults(file: DeclaredFile, at: KeyPath, seen: dict[str, int]) 
         seen[table] = file.lines.get((*at, "table"), 0)
 
 
-def _mapping_faults(file: DeclaredFile, at: KeyPath, mappings_root: Path) -> Iterator[Fault]:
+def _all_mapping_faults(file: DeclaredFile, at: KeyPath, mappings_root: Path) -> Iterator[Fault]:
+    """A file for each way that the table goes: in, and out where the system's file says how to write it."""
+    direction = _text(file.value, ("direction",))
+    if direction != Direction.OUTBOUND:
+        yield from _mapping_faults(file, at, mappings_root, "mapping", ".json")
+    kind = _text(file.value, ("kind",)) or ""
+    is_pushed = any("push" in options for options in (_dict(file.value, kind), _dict(_at(file.value, at), kind)))
+    if direction in (Direction.OUTBOUND, "both") and is_pushed:
+        yield from _mapping_faults(file, at, mappings_root, "outbound_mapping", ".outbound.json")
+
+
+def _mapping_faults(file: DeclaredFile, at: KeyPath, mappings_root: Path, key: str, ending: str) -> Iterator[Fault]:
     table = _text(file.value, (*at, "table"))
-    declared = _text(file.value, (*at, "mapping"))
+    declared = _text(file.value, (*at, key))
     if declared is None and table not in RECORD_TABLES:
         return
-    name = declared or f"{file.path.stem}/{table}.json"
+    name = declared or f"{file.path.stem}/{table}{ending}"
     path = mappings_root / name
     if ".." not in Path(name).parts and not path.is_file():
         present = [found.relative_to(mappings_root).as_posix() for found in mappings_root.rglob("*.json")]
         remedy = did_you_mean(name, present) or " Write it, or name another file here."
-        yield file.fault((*at, "mapping"), f"there is no mapping file {path}.{remedy}")
+        yield file.fault((*at, key), f"there is no mapping file {path}.{remedy}")
 
 
 def _text(value: Any, key: KeyPath) -> str | None:
+    found = _at(value, key)
+    return found if isinstance(found, str) else None
+
+
+def _at(value: Any, key: KeyPath) -> Any:
     for part in key:
         if isinstance(value, dict):
             value = value.get(part)
@@ -174,7 +190,12 @@ def _text(value: Any, key: KeyPath) -> str | None:
             value = value[part]
         else:
             return None
-    return value if isinstance(value, str) else None
+    return value
+
+
+def _dict(value: Any, name: str) -> dict[str, Any]:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _list(value: Any, name: str) -> list[Any]:
