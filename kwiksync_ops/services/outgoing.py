@@ -11,7 +11,7 @@ import msgspec
 
 from kwiksync_ops.batch import Reject
 from kwiksync_ops.connectors.target import PushRequest, Target
-from kwiksync_ops.mapping.outbound import CompiledOutbound
+from kwiksync_ops.mapping.outbound import CompiledOutbound, Payload, nested
 from kwiksync_ops.services.rejections import error_entries
 from kwiksync_ops.services.table_sync import TableSync
 from kwiksync_ops.storage import changes, outbox, two_way
@@ -122,20 +122,19 @@ class Formatter:
                 self._queue(outgoing, one, {}, _DELETED)
         return outgoing
 
-    def _add(self, outgoing: Outgoing, one: Modified, payload: Mapping[str, Any]) -> None:
-        held = one.pending.held if one.pending else frozenset()
+    def _add(self, outgoing: Outgoing, one: Modified, payload: Payload) -> None:
+        held = self.mapping.fields_of(one.pending.held) if one.pending else frozenset()
         if held and not self.changes_only:
             return self._agree(outgoing, one, is_held=True)
-        whole = self.mapping.without(payload, self.mapping.fields_of(held)) if held else payload
+        whole = {name: value for name, value in payload.items() if name not in held}
         hash_out = payload_hash(whole)
-        if hash_out == one.change.hash_out:
-            return self._agree(outgoing, one, is_held=bool(held))
         part = whole
         if self.changes_only and one.pending is not None:
-            part = self.mapping.only(whole, self.mapping.fields_of(one.pending.fields.keys() - held))
-        if not part:
+            changed = self.mapping.fields_of(one.pending.fields)
+            part = {name: value for name, value in whole.items() if name in changed}
+        if hash_out == one.change.hash_out or not part:
             return self._agree(outgoing, one, is_held=bool(held))
-        return self._queue(outgoing, one, part, hash_out, is_partial=bool(held))
+        return self._queue(outgoing, one, nested(part), hash_out, is_partial=bool(held))
 
     def _agree(self, outgoing: Outgoing, one: Modified, *, is_held: bool = False) -> None:
         if one.change.external_id is None or is_held:
