@@ -7,22 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from kwiksync_ops.clock import Clock
-from kwiksync_ops.connectors import rest, rest_options
+from kwiksync_ops.connectors import rest, rest_options, rest_target
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.source import Source
+from kwiksync_ops.connectors.target import Target
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 
 OpenSource = Callable[[Credentials, Mapping[str, Any], CallLimiter, Clock], Source]
+OpenTarget = Callable[[Credentials, Mapping[str, Any], CallLimiter, Clock], Target]
 
 
 @dataclass(frozen=True)
 class Connector:
     open: OpenSource
+    open_target: OpenTarget
     option_faults: Callable[[Mapping[str, Any]], tuple[str, ...]]
 
 
-CONNECTORS: Mapping[str, Connector] = {"rest": Connector(rest.RestSource, rest_options.option_faults)}
+CONNECTORS: Mapping[str, Connector] = {
+    "rest": Connector(rest.RestSource, rest_target.RestTarget, rest_options.option_faults)
+}
 
 
 def open_source(
@@ -35,6 +40,13 @@ def open_source(
         InsecureTransportError: the base URL is not HTTPS.
     """
     return _connector(kind).open(credentials, options, limiter, clock)
+
+
+def open_target(
+    kind: str, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
+) -> Target:
+    """A system of this kind to write to; nothing is called yet. Raises as `open_source`."""
+    return _connector(kind).open_target(credentials, options, limiter, clock)
 
 
 def option_faults(kind: str, options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from kwiksync_ops.batch import Page
 from kwiksync_ops.clock import Clock
-from kwiksync_ops.connectors.address import guard_for, same_origin_url
-from kwiksync_ops.connectors.authentication import authentication_headers, scheme_for
+from kwiksync_ops.connectors.address import same_origin_url
 from kwiksync_ops.connectors.calls import Call, Caller
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.identity import Identity
@@ -18,12 +17,13 @@ from kwiksync_ops.connectors.json_path import MISSING, parse_path, value_at
 from kwiksync_ops.connectors.json_records import JsonPage, JsonRecords
 from kwiksync_ops.connectors.pagination import DistinctCount, LoopWatch, PageView, State
 from kwiksync_ops.connectors.refusals import excerpt, refusal
-from kwiksync_ops.connectors.rest_options import RestOptions, merge_options, parse_options
+from kwiksync_ops.connectors.rest_access import RestAccess
+from kwiksync_ops.connectors.rest_options import RestOptions
 from kwiksync_ops.connectors.rest_query import RestQuery, join_url
 from kwiksync_ops.connectors.retry_after import http_date
 from kwiksync_ops.connectors.source import ReadRequest
-from kwiksync_ops.connectors.transport import Answer, HttpsTransport
-from kwiksync_ops.errors import ConfigurationError, InsecureTransportError, SystemUnavailableError
+from kwiksync_ops.connectors.transport import Answer
+from kwiksync_ops.errors import InsecureTransportError, SystemUnavailableError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.redaction import Redactor
 
@@ -34,41 +34,25 @@ class RestSource:
     def __init__(
         self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
-        self._credentials = credentials
-        self._options = options
+        self._access = RestAccess(credentials, options, clock)
+        self._redactor = self._access.redactor
         self._limiter = limiter
         self._clock = clock
-        self._redactor = Redactor(credentials.secrets)
-        self._own = parse_options(options)
-        guard = guard_for(
-            (*credentials.allow_hosts, *self._own.allow_hosts), insecure_loopback=self._own.allow_insecure_loopback
-        )
-        guard.base_origin(credentials.base_url)
-        self._headers(self._own)
-        self._transport = HttpsTransport(guard, clock, ca_file=credentials.ca_file)
 
     def __repr__(self) -> str:
-        return f"RestSource({self._redactor.url(self._credentials.base_url)!r})"
+        return f"RestSource({self._redactor.url(self._access.base_url)!r})"
 
     def read(self, request: ReadRequest) -> Iterator[Page]:
         """Pages of one object, as the configured way of paging orders them. See `Source.read`."""
-        options = parse_options(merge_options(self._options, request.options))
-        if (options.allow_hosts, options.allow_insecure_loopback) != (
-            self._own.allow_hosts,
-            self._own.allow_insecure_loopback,
-        ):
-            raise ConfigurationError(
-                f"The table of {request.source} sets allow_hosts or allow_insecure_loopback.",
-                remedy="Set them in the rest options of the system: they hold for all of it.",
-            )
-        query = RestQuery(self._credentials.base_url, options, request)
+        options = self._access.options(request.source, request.options)
+        query = RestQuery(self._access.base_url, options, request)
         return _Read(self._caller(options), self._redactor, query, options, request).pages()
 
     def check(self) -> str:
         """Call the system once and say what was found."""
-        url = join_url(self._credentials.base_url, self._own.check_path)
+        url = join_url(self._access.base_url, self._access.own.check_path)
         shown = self._redactor.url(url)
-        answer, _ = self._caller(self._own).answer(Call(url, what=f"Checking {shown}"))
+        answer, _ = self._caller(self._access.own).answer(Call(url, what=f"Checking {shown}"))
         if answer.status in (404, 405):
             return f"{shown} answered {answer.status}: it is reachable. Set check_path to a path that the system has."
         if answer.status != 200:
@@ -78,26 +62,16 @@ class RestSource:
         return f"{shown} answered 200 with {kind}, {len(answer.body):,} bytes.{hint}"
 
     def close(self) -> None:
-        self._transport.close()
+        self._access.transport.close()
 
     def _caller(self, options: RestOptions) -> Caller:
         fetch = partial(
-            self._transport.get,
-            headers=self._headers(options),
+            self._access.transport.get,
+            headers=self._access.headers(options),
             timeouts=options.timeouts,
             max_bytes=options.limits.max_page_bytes,
         )
         return Caller(fetch, self._limiter, self._clock, self._redactor, retry_after_cap_s=options.retry_after_cap_s)
-
-    def _headers(self, options: RestOptions) -> dict[str, str]:
-        own = authentication_headers(
-            self._credentials,
-            options.auth or scheme_for(self._credentials),
-            api_key_header=options.api_key_header,
-            customer_key_header=options.customer_key_header,
-            customer_key_required=options.customer_key_required,
-        )
-        return {**options.headers, **own}
 
 
 class _Read:

@@ -14,6 +14,7 @@ from kwiksync_ops.connectors.json_path import Path as JsonPath
 from kwiksync_ops.connectors.json_path import parse_path
 from kwiksync_ops.connectors.json_records import RecordLimits
 from kwiksync_ops.connectors.pagination import PaginationType
+from kwiksync_ops.connectors.push_options import PushOptions, parse_push
 from kwiksync_ops.connectors.time_format import notation_fault
 from kwiksync_ops.connectors.transport import Timeouts
 from kwiksync_ops.declared.fault import DeclaredFile, Fault
@@ -67,6 +68,7 @@ class RestOptions:
     allow_hosts: tuple[str, ...] = ()
     allow_insecure_loopback: bool = False
     check_path: str = ""
+    push: PushOptions | None = None
 
 
 def merge_options(system: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +108,8 @@ def _value(name: str, value: Any) -> Any:
         return parse_path(value)
     if name == "pagination":
         return PaginationOptions(**{key: _value(key, item) for key, item in value.items()})
+    if name == "push":
+        return parse_push(value)
     if name == "timeouts":
         return Timeouts(**value)
     if name == "limits":
@@ -120,10 +124,29 @@ def _semantic_faults(file: DeclaredFile) -> Iterator[Fault]:
         yield file.fault(("time_format",), problem)
     if "timezone" in options and not _is_zone(options["timezone"]):
         yield file.fault(("timezone",), f"there is no time zone {options['timezone']!r}, such as Europe/Berlin.")
+    yield from _push_faults(file)
     try:
         guard_for(options.get("allow_hosts", ()))
     except ValueError as exc:
         yield file.fault(("allow_hosts",), f"{exc}.")
+
+
+def _push_faults(file: DeclaredFile) -> Iterator[Fault]:
+    push = file.value.get("push", {})
+    for name in ("update", "delete", "read"):
+        path = push.get(name, {}).get("path")
+        if path is not None and "{key}" not in path:
+            yield file.fault(("push", name, "path"), "does not say which record is meant: put {key} into it.")
+    confirm = push.get("confirm", {})
+    if confirm.get("by") == "job" and "{job}" not in confirm.get("path", ""):
+        yield file.fault(("push", "confirm"), "a job is asked at a path with {job} in it; set path.")
+    needs_read = confirm.get("by") == "read" or push.get("repeat") == "look"
+    if needs_read and "read" not in push:
+        yield file.fault(("push",), "says how to read one record: set read, which confirm and look need.")
+    if "find" in push and not push.get("correlation_field"):
+        yield file.fault(("push", "find"), "finds a record by our id; set correlation_field, in which it is sent.")
+    if push and not any(name in push for name in ("create", "update", "delete", "bulk")):
+        yield file.fault(("push",), "says how to write: set create, update, delete or bulk.")
 
 
 def _is_zone(name: str) -> bool:

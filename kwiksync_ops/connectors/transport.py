@@ -1,4 +1,4 @@
-"""One GET over HTTPS: guarded, timed, bounded, and every way to fail told apart."""
+"""One call over HTTPS: guarded, timed, bounded, and every way to fail told apart."""
 
 from __future__ import annotations
 
@@ -64,6 +64,20 @@ class HttpsTransport:
         self._session.mount("http://", GuardedAdapter(guard, self._deadline))
 
     def get(self, url: str, *, what: str, headers: Mapping[str, str], timeouts: Timeouts, max_bytes: int) -> Answer:
+        """The answer to a GET. See `send`."""
+        return self.send("GET", url, what=what, headers=headers, timeouts=timeouts, max_bytes=max_bytes)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        headers: Mapping[str, str],
+        timeouts: Timeouts,
+        max_bytes: int,
+        body: bytes | None = None,
+    ) -> Answer:
         """The answer, whatever its status; redirects are not followed. `what` names the call in errors.
 
         Raises:
@@ -71,11 +85,15 @@ class HttpsTransport:
             ConnectionTimeoutError: one of the three time limits.
             SystemUnavailableError: not reachable, not trusted, or its body can't be read.
             InsecureTransportError: the address may not be called.
+
+        An error whose `facts["unsent"]` is true was raised before anything of the request went out.
         """
         self._deadline.start(timeouts.total_s)
         try:
-            with self._session.get(
+            with self._session.request(
+                method,
                 url,
+                data=body,
                 headers={"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, **headers},
                 timeout=(min(timeouts.connect_s, timeouts.total_s), timeouts.read_s),
                 allow_redirects=False,
@@ -84,9 +102,11 @@ class HttpsTransport:
                 body = _body_of(response, max_bytes)
                 return Answer(url, response.status_code, response.headers, body)
         except KwikSyncError as exc:
-            raise type(exc)(f"{what}: {exc.message}", remedy=exc.remedy) from exc
+            raise type(exc)(f"{what}: {exc.message}", remedy=exc.remedy, unsent=True) from exc
         except requests.exceptions.SSLError as exc:
-            raise tls_failure(exc, what=what, origin=origin_of(url), guard=self._guard) from exc
+            failure = tls_failure(exc, what=what, origin=origin_of(url), guard=self._guard)
+            failure.facts["unsent"] = True
+            raise failure from exc
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
             raise self._failure(exc, what, timeouts) from exc
 
@@ -98,6 +118,7 @@ class HttpsTransport:
             return ConnectionTimeoutError(
                 f"{what}: no connection within {timeouts.connect_s:g} s.",
                 remedy="Check that the system is up and that no firewall stands between.",
+                unsent=True,
             )
         if self._deadline.is_over():
             return ConnectionTimeoutError(
@@ -112,7 +133,8 @@ class HttpsTransport:
         if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
             return ConfigurationError(f"{what}: the URL can't be used.", remedy="Check the base URL and the source.")
         if _is_refused(error):
-            return SystemUnavailableError(f"{what}: no connection: {_plain_reason(error)}.", remedy="Check the system.")
+            text = f"{what}: no connection: {_plain_reason(error)}."
+            return SystemUnavailableError(text, remedy="Check the system.", unsent=True)
         if isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
             return ConnectionLostError(
                 f"{what}: the connection broke before the answer was complete.",
@@ -124,7 +146,7 @@ class HttpsTransport:
 def _body_of(response: requests.Response, max_bytes: int) -> bytes:
     encoding = response.headers.get("Content-Encoding", "")
     pieces = _pieces(response.raw)
-    if response.status_code == requests.codes.ok:
+    if response.ok:
         return read_body(pieces, encoding, max_bytes=max_bytes)
     try:
         return read_body(pieces, encoding, max_bytes=MAX_ERROR_BODY)
