@@ -34,8 +34,8 @@ class BulkWrite(BaseModel):
     action: Annotated[str, Field(pattern=f"^({CREATE}|{UPDATE}|{DELETE})$")]
     id: str | None = None
     fields: dict[str, Any] = {}
-    idempotency_key: str = ""
-    if_match: str = ""
+    idempotency_key: str | None = None
+    if_match: str | None = None
 
 
 class Bulk(BaseModel):
@@ -47,7 +47,7 @@ class Bulk(BaseModel):
 async def write_many(request: Request, table: str, bulk: Bulk) -> Response:
     """Each record on its own: one that is refused holds up none of the others."""
     writes = (
-        Write(one.action, _writable(request, table), one.id, one.fields, one.idempotency_key, one.if_match)
+        Write(one.action, _writable(request, table), one.id, one.fields, one.idempotency_key or "", one.if_match or "")
         for one in bulk.records
     )
     results = [result_json(index, _writer(request).write(write, CALLER)) for index, write in enumerate(writes)]

@@ -18,9 +18,11 @@ from kwiksync_ops.connectors.source import Position, ReadRequest
 from kwiksync_ops.errors import AuthenticationError, CustomerKeyError, SystemUnavailableError
 from kwiksync_ops.mapping.compiler import compile_mapping
 from kwiksync_ops.mapping.files import read_mapping
+from kwiksync_ops.mapping.outbound import compile_outbound
 from kwiksync_ops.system_spec.loader import load_system
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
 from kwiksync_ops.testing import ManualClock
+from kwiksync_ops.vocabulary import Direction
 from tests.support.sample_erp import CUSTOMER_KEY, TOKEN, SampleErp, make_certificates, running_sample_erp
 
 INCLUDE = Path(__file__).parents[2] / "include"
@@ -134,6 +136,21 @@ def test_a_full_sync_takes_under_thirty_calls_and_an_incremental_one_a_call_a_ta
     sync.run(START)
     assert full < 30
     assert sync.limiter.calls - full == len(SPEC.tables)
+
+
+def test_what_came_in_goes_out_as_the_erp_wrote_it(sync: Sync) -> None:
+    sync.run()
+    table = SPEC.table("tickets")
+    assert table is not None
+    mapping = read_mapping(INCLUDE / "mappings" / table.outbound_mapping, SPEC.system, Direction.OUTBOUND)
+    tickets = sync.hub.tables["tickets"]
+    formatted = compile_outbound(mapping).apply(list(tickets.values()), sync.hub)
+    truth = {ticket["ticket_id"]: ticket for ticket in sync.erp.truth("tickets")}
+    assert formatted.rejects == []
+    assert len(formatted.payloads) == len(tickets) > 3_000
+    for ticket_id, payload in zip(tickets, formatted.payloads, strict=True):
+        assert payload
+        assert payload.items() <= truth[ticket_id].items()
 
 
 def test_every_page_tells_the_erps_time(sync: Sync) -> None:
