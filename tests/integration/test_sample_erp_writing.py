@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.support.sample_erp import SampleErp, running_sample_erp
+from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.registry import open_target
+from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest, Target
+from kwiksync_ops.system_spec.loader import load_system
+from kwiksync_ops.testing import ManualClock
+from kwiksync_ops.vocabulary import Action
+from tests.support.sample_erp import CUSTOMER_KEY, TOKEN, SampleErp, running_sample_erp
 
+INCLUDE = Path(__file__).parents[2] / "include"
+SPEC = load_system(INCLUDE / "systems" / "erp.yaml", None)
 NOW = "24/3/2016 18:30"
 BEFORE_THE_WAVE = "2016-03-24T18:30"
 TICKETS, BULK = "/api/v1/tickets", "/api/v1/tickets/bulk"
@@ -297,3 +307,70 @@ def test_tables_that_are_only_read_refuse_a_write_and_a_body_that_is_no_record_i
     assert call(erp, "POST", "/api/v1/tasks", {}).status_code == 405
     assert call(erp, "POST", TICKETS, ["x"]).status_code == 400
     assert call(erp, "POST", BULK, {"records": [{"action": "erase"}]}).status_code == 400
+
+
+class Unlimited:
+    def call(self) -> nullcontext[None]:
+        return nullcontext()
+
+
+@pytest.fixture
+def target(erp: SampleErp) -> Iterator[Target]:
+    credentials = Credentials(erp.url, token=TOKEN, customer_key=CUSTOMER_KEY, ca_file=erp.ca_file)
+    target = open_target("rest", credentials, SPEC.options, Unlimited(), ManualClock())
+    yield target
+    target.close()
+
+
+def push_request() -> PushRequest:
+    table = SPEC.table("tickets")
+    assert table is not None
+    return PushRequest(table.source, table.key, table.options)
+
+
+def test_the_connector_writes_to_it_by_the_configuration_of_the_demo(erp: SampleErp, target: Target) -> None:
+    first, second = created(erp), created(erp)
+    request = push_request()
+    etag = read(erp, first).headers["ETag"]
+    made = target.push(request, [Delivery("1", Action.CREATE, None, NEW, "push-1")])
+    changed = target.push(
+        request,
+        [
+            Delivery("2", Action.UPDATE, first, {"state": "Active"}, "push-2", etag),
+            Delivery("3", Action.UPDATE, second, {"state": "Lost"}, "push-3"),
+            Delivery("4", Action.UPDATE, second, {"state": "Closed"}, "push-4", '"old"'),
+            Delivery("5", Action.UPDATE, "T-9999999", {"state": "Closed"}, "push-5"),
+        ],
+    )
+    deleted = target.push(request, [Delivery("6", Action.DELETE, second, {}, "push-6")])
+    outcomes = [receipt.outcome for receipt in (*made, *changed, *deleted)]
+    assert outcomes == [
+        Outcome.CONFIRMED,
+        Outcome.CONFIRMED,
+        Outcome.REFUSED,
+        Outcome.CONFLICT,
+        Outcome.GONE,
+        Outcome.CONFIRMED,
+    ]
+    assert made[0].key is not None
+    assert read(erp, made[0].key).json().items() >= NEW.items()
+    assert changed[0].etag == read(erp, first).headers["ETag"]
+    assert read(erp, first).json()["state"] == "Active"
+    assert "state" in (changed[1].message or "")
+    assert read(erp, second).status_code == 404
+
+
+def test_what_the_connector_sends_twice_is_done_once(erp: SampleErp, target: Target) -> None:
+    deliveries = [Delivery(str(number), Action.CREATE, None, NEW, f"same-{number}") for number in range(3)]
+    before = len(erp.truth("tickets"))
+    first, again = (target.push(push_request(), deliveries) for _ in range(2))
+    assert [receipt.key for receipt in first] == [receipt.key for receipt in again]
+    assert len(erp.truth("tickets")) == before + 3
+
+
+def test_the_connector_looks_whether_a_write_has_arrived(erp: SampleErp, target: Target) -> None:
+    ticket_id = created(erp)
+    arrived = Delivery("1", Action.UPDATE, ticket_id, {"priority": NEW["priority"]}, "look-1")
+    lost = Delivery("2", Action.UPDATE, ticket_id, {"priority": "1 - Critical"}, "look-2")
+    found = target.look(push_request(), [arrived, lost])
+    assert [receipt.outcome for receipt in found] == [Outcome.CONFIRMED, Outcome.UNSENT]
