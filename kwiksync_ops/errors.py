@@ -139,6 +139,10 @@ class ErrorBudgetError(FatalError):
     code = "ERR_015"
 
 
+class DeleteGuardError(ErrorBudgetError):
+    """More records would be deleted than the table's guard allows."""
+
+
 class InsecureTransportError(FatalError):
     """An address that is not HTTPS, leaves the system's host, or lies in a private network that is not allowed."""
 

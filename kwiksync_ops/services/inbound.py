@@ -22,7 +22,7 @@ from kwiksync_ops.mapping.moments import Moments, compile_moments
 from kwiksync_ops.services.prefetch import prefetch
 from kwiksync_ops.services.rejections import error_entries
 from kwiksync_ops.services.table_sync import TableSync
-from kwiksync_ops.storage import batches, checkpoints, error_log, lease, sync_log
+from kwiksync_ops.storage import batches, checkpoints, error_log, lease, seen_keys, sync_log
 from kwiksync_ops.storage.batches import Batch, Counts
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry
@@ -178,14 +178,14 @@ def finish(sync: TableSync) -> Counts:
 
 def _read(sync: TableSync, source: Source, request: ReadRequest, *, after: int) -> Generator[Page]:
     """Pages, numbered on from `after`."""
-    with closing(_read_again(source, request)) as pages:
+    with closing(read_again(source, request)) as pages:
         for number, page in enumerate(pages, start=after + 1):
             yield replace(page, number=number)
             if sync.is_preview:
                 return
 
 
-def _read_again(source: Source, request: ReadRequest) -> Generator[Page]:
+def read_again(source: Source, request: ReadRequest) -> Generator[Page]:
     """The read; from its start where the system can't go on from where it was."""
     try:
         yield from source.read(request)
@@ -324,9 +324,14 @@ def _commit(sync: TableSync, batch: Batch, *, of: Page | None = None) -> Counts:
     if sync.is_preview:
         return _try(sync, batch)
     author = sync.author()
-
     calls = of.calls if of else -1
-    counts = sync.hub.write(lambda connection: batches.load(connection, sync.key, batch, author, sync.token, calls))
+
+    def work(connection: Connection) -> Counts:
+        if sync.compares:
+            seen_keys.note_batch(connection, sync.key, batch)
+        return batches.load(connection, sync.key, batch, author, sync.token, calls)
+
+    counts = sync.hub.write(work)
     log.info("Batch %d of %s: %s", batch.number, sync.table.table, counts)
     return counts
 

@@ -24,6 +24,7 @@ from kwiksync_ops.errors import (
     LeaseError,
 )
 from kwiksync_ops.redaction import Redactor
+from kwiksync_ops.services import deletes
 from kwiksync_ops.services.inbound import sync_table
 from kwiksync_ops.services.outcome import end_run, record_failure
 from kwiksync_ops.services.systems import find_table
@@ -52,6 +53,7 @@ class SyncRequest:
     until: datetime | None = None
     retry_delays_s: Sequence[int] = RETRY_DELAYS_S
     wait: bool = False
+    allow_deletes: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,16 @@ def sync_system(
         LeaseError: another sync runs.
     """
     tables = _tables(system, request.tables)
-    run = Run(new_run_id("cli", clock), system, Trigger.CLI, request.mode, who, request.since, request.until)
+    run = Run(
+        new_run_id("cli", clock),
+        system,
+        Trigger.CLI,
+        request.mode,
+        who,
+        request.since,
+        request.until,
+        request.allow_deletes,
+    )
     sync = _Sync(hub, run, credentials, request, clock, watcher)
     token = _take_lease(sync)
     try:
@@ -165,7 +176,8 @@ def _with_retries(sync: _Sync, table: TableSpec, token: int) -> Counts:
             if attempt > 1:
                 current = replace(current, token=take_lease(sync.hub, sync.run.run_id))
             with _source(sync, current) as source:
-                return sync_table(current, source)
+                counts = sync_table(current, source)
+                return deletes.bring_in(current, source) if deletes.is_wanted(current) else counts
         except Exception as exc:
             delays_s = sync.request.retry_delays_s if isinstance(exc, KwikSyncError) else ()
             record_failure(current, exc, attempt, delays_s)

@@ -24,7 +24,10 @@ from kwiksync_ops.vocabulary import Direction, Mode, Trigger
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a system's sync: who asked for what. `since` and `until` read a window instead of what is new."""
+    """A run of a system's sync: who asked for what. `since` and `until` read a window instead of what is new.
+
+    `allow_deletes`: also where more is deleted than a table's guard allows.
+    """
 
     run_id: str
     system: SystemSpec
@@ -33,6 +36,7 @@ class Run:
     who: str
     since: datetime | None = None
     until: datetime | None = None
+    allow_deletes: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,13 @@ class TableSync:
         """The system sends the table in the order of change time and key, so each page moves the watermark."""
         pagination = self.table.options.get("pagination") or {}
         return self.table.cursor is not None and pagination.get("type") == "keyset"
+
+    @property
+    def compares(self) -> bool:
+        """The run reads the whole table, and what it does not see is deleted in the hub."""
+        is_whole = self.run.mode == Mode.FULL or (self.run.mode == Mode.INCREMENTAL and self.table.cursor is None)
+        is_window = self.run.since is not None or self.run.until is not None
+        return self.table.deletes.mode == "compare" and is_whole and not is_window
 
     def author(self) -> Author:
         return Author(self.run.system.system, self.run.run_id, self.run.who, self.clock.now())

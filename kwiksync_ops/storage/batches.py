@@ -47,6 +47,7 @@ class Counts:
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
+    deleted: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -55,6 +56,7 @@ class Counts:
             self.updated + other.updated,
             self.unchanged + other.unchanged,
             self.failed + other.failed,
+            self.deleted + other.deleted,
         )
 
 
@@ -120,6 +122,16 @@ def note_known(connection: sa.Connection, run: TableRun, number: int, known: int
         counts = Counts(processed=known, unchanged=known)
         _note(connection, run, number, counts, "", author, token)
         sync_log.count(connection, run, vars(counts))
+
+
+def note_deleted(
+    connection: sa.Connection, run: TableRun, number: int, deleted: int, author: Author, token: int
+) -> None:
+    """Count records that a batch deleted; the batch's number is the next free one from `number` on."""
+    highest = sa.select(sa.func.max(BATCH.c.number) + 1).where(*_of(run), BATCH.c.number >= number)
+    counts = Counts(deleted=deleted)
+    _note(connection, run, connection.execute(highest).scalar_one() or number, counts, "", author, token)
+    sync_log.count(connection, run, vars(counts))
 
 
 def rehearse(hub: Hub, batch: Batch, author: Author) -> Counts:
@@ -188,7 +200,7 @@ def _note(
         **figures,
     }
     connection.execute(_INSERT, row)
-    if counts.created or counts.updated:
+    if counts.created or counts.updated or counts.deleted:
         audit.append(
             connection,
             "batch.load",

@@ -275,6 +275,14 @@ BATCH = _table(
     _moment("committed", null=False),
 )
 
+SEEN_KEY = _table(
+    "seen_key",
+    _key("run_id"),
+    _key("table_name", 80),
+    _key("external_id"),
+    _text("at", 40),
+)
+
 OUTBOX = _table(
     "outbox",
     _sys_id(),

@@ -54,8 +54,8 @@ def bury(
         for sys_id, count, active, _ in found
     ]
     buried = _change(connection, entries, {"sys_deleted_on": now, "active": False}, (system, run_id, who, now))
-    if system is not None and buried:
-        _agree(connection, table, [row[0] for row in found], system)
+    if system is not None and sys_ids:
+        _agree(connection, table, sys_ids, system)
     return buried
 
 
@@ -77,6 +77,12 @@ def revive(
     ]
     _change(connection, entries, {"sys_deleted_on": None, "active": True}, (system, run_id, who, now))
     return [row[0] for row in found]
+
+
+def unlink(connection: sa.Connection, table: str, sys_ids: Collection[str], *, system: str) -> None:
+    """Forget that the system knows these records, so that they are created there again."""
+    if sys_ids:
+        connection.execute(RECORD_LINK.delete().where(*_links_of(connection, table, sys_ids, system)))
 
 
 class TakenVersion(Protocol):
@@ -187,13 +193,16 @@ def _agree(connection: sa.Connection, table: str, sys_ids: Collection[str], syst
     count = sa.select(records.c.sys_mod_count).where(records.c.sys_id == RECORD_LINK.c.sys_id).scalar_subquery()
     connection.execute(
         RECORD_LINK.update()
-        .where(
-            RECORD_LINK.c.system == system,
-            RECORD_LINK.c.table_name == table,
-            among(connection, RECORD_LINK.c.sys_id, sys_ids),
-        )
+        .where(*_links_of(connection, table, sys_ids, system))
         .values(mod_count=count, version=None, hash_in=None, hash_out=None, etag=None)
     )
+
+
+def _links_of(
+    connection: sa.Connection, table: str, sys_ids: Collection[str], system: str
+) -> tuple[sa.ColumnElement[bool], ...]:
+    is_one = among(connection, RECORD_LINK.c.sys_id, sys_ids)
+    return RECORD_LINK.c.system == system, RECORD_LINK.c.table_name == table, is_one
 
 
 def _json(**changes: tuple[Any, Any]) -> str:

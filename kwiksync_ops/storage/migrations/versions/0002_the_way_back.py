@@ -12,6 +12,7 @@ branch_labels = None
 depends_on = None
 
 _OUTBOX = f"{TABLE_PREFIX}outbox"
+_SEEN_KEY = f"{TABLE_PREFIX}seen_key"
 _NEW_COLUMNS = (
     ("record_link", "mod_count", sa.Integer()),
     ("record_link", "etag", sa.String(255)),
@@ -54,11 +55,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sys_id", name=op.f(f"pk_{_OUTBOX}")),
         sa.UniqueConstraint("idempotency_key", name=op.f(f"uq_{_OUTBOX}_idempotency_key")),
     )
+    op.create_table(
+        _SEEN_KEY,
+        sa.Column("run_id", sa.String(255), nullable=False),
+        sa.Column("table_name", sa.String(80), nullable=False),
+        sa.Column("external_id", sa.String(255), nullable=False),
+        sa.Column("at", sa.String(40)),
+        sa.PrimaryKeyConstraint("run_id", "table_name", "external_id", name=op.f(f"pk_{_SEEN_KEY}")),
+    )
     op.create_index(op.f(f"ix_{_OUTBOX}_system_table_name_state"), _OUTBOX, ["system", "table_name", "state"])
     op.create_index(op.f(f"ix_{_OUTBOX}_record_sys_id"), _OUTBOX, ["record_sys_id"])
 
 
 def downgrade() -> None:
+    op.drop_table(_SEEN_KEY)
     for table in RECORD_TABLES.values():
         op.drop_column(table.sql_name, "sys_deleted_on")
     op.drop_column(f"{TABLE_PREFIX}error_log", "direction")
