@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import click
 import typer
 from rich.live import Live
 from rich.table import Table
@@ -18,7 +19,7 @@ from kwiksync_ops.cli.session import JsonOption, Session, open_session
 from kwiksync_ops.cli.status import failed_cell, status_cell
 from kwiksync_ops.cli.text import count, duration
 from kwiksync_ops.errors import KwikSyncError
-from kwiksync_ops.vocabulary import RETRY_DELAYS_S, Mode
+from kwiksync_ops.vocabulary import RETRY_DELAYS_S, SYNC_MODES, Direction, Mode
 
 if TYPE_CHECKING:
     from kwiksync_ops.services.sync import SyncOutcome
@@ -51,10 +52,14 @@ def sync(
         typer.Option(
             "--mode",
             "-m",
+            click_type=click.Choice([str(mode) for mode in SYNC_MODES]),
             metavar="MODE",
             help="incremental: what changed; full: everything; preview: a look at one page, nothing is written.",
         ),
     ] = Mode.INCREMENTAL,
+    outbound: Annotated[
+        bool, typer.Option("--outbound", "-o", metavar="", help="Deliver what changed in the hub to the system.")
+    ] = False,
     since: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +78,7 @@ def sync(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Sync a system into the hub, here and now. Exits with 3 where records were rejected."""
+    """Sync a system, here and now: into the hub, or from it. Exits with 3 where records were rejected."""
     from kwiksync_ops.services.connections import credentials
     from kwiksync_ops.services.sync import SyncRequest, sync_system
     from kwiksync_ops.services.systems import find_system
@@ -82,8 +87,11 @@ def sync(
     window = _moment(since, "--from"), _moment(until, "--to")
     if window[0] and window[1] and window[0] >= window[1]:
         raise typer.BadParameter("the window ends before it begins: --from must be earlier than --to.")
+    if outbound and any(window):
+        raise typer.BadParameter("--from and --to are of a read; --outbound sends what changed since the last push.")
+    direction = Direction.OUTBOUND if outbound else Direction.INBOUND
     delays_s = () if no_retry else RETRY_DELAYS_S
-    request = SyncRequest(tables or (), mode, *window, retry_delays_s=delays_s, wait=wait)
+    request = SyncRequest(tables or (), mode, *window, retry_delays_s=delays_s, wait=wait, direction=direction)
     with open_session() as session:
         spec = find_system(session.settings.include, system)
         known = credentials(session.settings, session.hub, spec)

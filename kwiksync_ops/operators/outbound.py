@@ -26,7 +26,7 @@ class KwikSyncOutboundOperator(KwikSyncTableOperator):
 
 
 class KwikSyncDetectOperator(KwikSyncOutboundOperator, SkipMixin):
-    """Finds what changed in the hub since the confirmed watermark. Where nothing did, the steps after it are skipped."""
+    """Finds what changed in the hub since the confirmed watermark. Where nothing did, the next steps are skipped."""
 
     ui_color = "#1d4ed8"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kwiksync_ops.storage.hub import Hub
     from kwiksync_ops.storage.stage import Stage
     from kwiksync_ops.system_spec.spec import SystemSpec
-    from kwiksync_ops.vocabulary import Direction
+    from kwiksync_ops.vocabulary import Direction, Mode
 
 
 def run_id_of(context: Context) -> str:
@@ -49,7 +49,8 @@ def read_system(system_file: str) -> SystemSpec:
     return load_system(Path(system_file), None)
 
 
-def run_of(context: Context, system: SystemSpec) -> Run:
+def run_of(context: Context, system: SystemSpec, mode: Mode | None = None) -> Run:
+    """The run as its parameters say; `mode` is that of a DAG that has no such parameter."""
     from kwiksync_ops.services.table_sync import Run
     from kwiksync_ops.vocabulary import Mode, Trigger
 
@@ -58,7 +59,7 @@ def run_of(context: Context, system: SystemSpec) -> Run:
         run_id=run_id_of(context),
         system=system,
         trigger=Trigger.SCHEDULE if dag_run.run_type == "scheduled" else Trigger.UI,
-        mode=Mode(params.get("mode") or Mode.INCREMENTAL),
+        mode=mode or Mode(params.get("mode") or Mode.INCREMENTAL),
         who=dag_run.triggering_user_name or "airflow",
         since=_moment(params.get("from")),
         until=_moment(params.get("to")),
@@ -72,14 +73,16 @@ def skip_unless_asked_for(context: Context, table: str) -> None:
         raise AirflowSkipException(f"{table} was not asked for; this run syncs {', '.join(wanted)}.")
 
 
-def table_sync_of(context: Context, hub: Hub, system: SystemSpec, table: str, direction: Direction) -> TableSync:
+def table_sync_of(
+    context: Context, hub: Hub, system: SystemSpec, table: str, direction: Direction, mode: Mode | None = None
+) -> TableSync:
     """The table's sync in this run, which holds no token yet."""
     from kwiksync_ops.clock import SystemClock
     from kwiksync_ops.services.systems import find_table
     from kwiksync_ops.services.table_sync import TableSync
 
     return TableSync(
-        hub, run_of(context, system), find_table(system, table), SystemClock(), token=0, direction=direction
+        hub, run_of(context, system, mode), find_table(system, table), SystemClock(), token=0, direction=direction
     )
 
 
@@ -107,30 +110,20 @@ def credentials_of(sync: TableSync) -> Credentials:
 def opened_source(sync: TableSync, credentials: Credentials) -> Iterator[Source]:
     """The system, called at most so many times a minute; a wait keeps the lease."""
     from kwiksync_ops.connectors.registry import open_source
-    from kwiksync_ops.services.table_sync import LeaseKeepingClock
-    from kwiksync_ops.storage.api_calls import HubCallLimiter
+    from kwiksync_ops.services.sync import open_limited
 
-    system = sync.run.system
-    clock = LeaseKeepingClock(sync.clock, sync.renew)
-    limiter = HubCallLimiter(sync.hub, system.system, system.limits.calls_per_minute, clock)
-    source = open_source(system.kind, credentials, system.options, limiter, clock)
-    try:
+    with closing(open_limited(open_source, sync, credentials)) as source:
         yield source
-    finally:
-        source.close()
 
 
 @contextmanager
 def opened_target(sync: TableSync, credentials: Credentials) -> Iterator[Target]:
-    """The system to write to, called at most so many times a minute; a wait keeps the lease."""
+    """The system to write to, as `opened_source`."""
     from kwiksync_ops.connectors.registry import open_target
     from kwiksync_ops.services.sync import open_limited
 
-    target = open_limited(open_target, sync, credentials)
-    try:
+    with closing(open_limited(open_target, sync, credentials)) as target:
         yield target
-    finally:
-        target.close()
 
 
 def _moment(text: Any) -> datetime | None:

@@ -19,7 +19,7 @@ from kwiksync_ops.operators.run_context import (
 )
 from kwiksync_ops.retry import attempt_of
 from kwiksync_ops.settings import read_settings
-from kwiksync_ops.vocabulary import Direction
+from kwiksync_ops.vocabulary import Direction, Mode
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,6 +38,7 @@ class KwikSyncTableOperator(BaseOperator):
 
     template_fields = ()
     direction = Direction.INBOUND
+    mode: Mode | None = None
     ui_fgcolor = "#ffffff"
 
     def __init__(self, *, system_file: str, table: str, **kwargs: Any) -> None:
@@ -51,7 +52,8 @@ class KwikSyncTableOperator(BaseOperator):
 
         skip_unless_asked_for(context, self.table)
         with opened_hub() as hub:
-            sync = table_sync_of(context, hub, read_system(self.system_file), self.table, self.direction)
+            system = read_system(self.system_file)
+            sync = table_sync_of(context, hub, system, self.table, self.direction, self.mode)
             try:
                 credentials = credentials_of(sync)
                 sync = replace(sync, redactor=Redactor(credentials.secrets))

@@ -238,7 +238,7 @@ def _write(connection: Connection, sync: TableSync, told: Sequence[Told], calls:
     told = [one for one in told if one.result.sys_id in open_ids]
     doubles = outbox.end(connection, key.table, [one.result for one in told], now=now)
     if doubles:
-        tombstones.bury(connection, key.table, doubles, sync.author())
+        tombstones.bury(connection, key.table, doubles, system=None, run_id=key.run_id, who=sync.run.who, now=now)
     errors = [one.error for one in told if one.error]
     error_log.append(connection, key, error_log.not_logged(connection, key, errors), now=now)
     healed = [one.row for one in told if one.row and one.result.state == DeliveryState.CONFIRMED]

@@ -100,8 +100,20 @@ class Formatter:
         return [Modified(change, read[change.sys_id], pending.get(change.sys_id)) for change in looked_at]
 
     def _pending(self, connection: Connection, page: Sequence[Change]) -> Mapping[str, Pending]:
-        known = [change.sys_id for change in page if change.action == Action.UPDATE and (change.agreed or 0) >= 0]
-        return two_way.pending(connection, self.sync.key.system, self.sync.key.table, known) if known else {}
+        """Where it is not known on what hub and system agree, nothing is: the whole record is sent."""
+        key = self.sync.key
+        known = {
+            change.sys_id: change
+            for change in page
+            if change.action == Action.UPDATE and change.agreed is not None and change.agreed >= 0
+        }
+        agreed = {sys_id: change.agreed or 0 for sys_id, change in known.items()}
+        found = two_way.pending(connection, key.system, key.table, agreed)
+        names = {change.external_id: sys_id for sys_id, change in known.items() if change.external_id}
+        held = two_way.held_fields(connection, key.system, key.table, list(names))
+        for external_id, columns in held.items():
+            found[names[external_id]] = replace(found.get(names[external_id], Pending()), held=columns)
+        return {sys_id: found.get(sys_id, Pending()) for sys_id in known}
 
     def format(self, modified: Sequence[Modified]) -> Outgoing:
         """Deliveries, and rejects beside them, which stand in the outbox as refused until the record changes again."""

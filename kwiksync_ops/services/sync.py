@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kwiksync_ops import retry
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.registry import open_source
-from kwiksync_ops.connectors.source import Source
+from kwiksync_ops.connectors.registry import open_source, open_target
 from kwiksync_ops.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,6 +25,7 @@ from kwiksync_ops.errors import (
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services import deletes
 from kwiksync_ops.services.inbound import sync_table
+from kwiksync_ops.services.outbound import push_table
 from kwiksync_ops.services.outcome import end_run, record_failure
 from kwiksync_ops.services.systems import find_table
 from kwiksync_ops.services.table_sync import LeaseKeepingClock, Run, TableSync, take_lease
@@ -34,6 +34,8 @@ from kwiksync_ops.storage.batches import Counts
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
 from kwiksync_ops.vocabulary import RECORD_TABLES, RETRY_DELAYS_S, Direction, Mode, Trigger
+
+T = TypeVar("T")
 
 WAIT_FOR_LEASE_S = 2.0
 _OF_THE_SYSTEM = (AuthenticationError, CustomerKeyError, InsecureTransportError)
@@ -45,6 +47,7 @@ class SyncRequest:
     """What to sync: these tables, or all where none is named; `since` and `until` read a window.
 
     A failed operation is tried again after each of the delays. `wait`: for a sync that runs.
+    `direction`: into the hub, or from it to the system.
     """
 
     tables: Sequence[str] = ()
@@ -54,6 +57,7 @@ class SyncRequest:
     retry_delays_s: Sequence[int] = RETRY_DELAYS_S
     wait: bool = False
     allow_deletes: bool = False
+    direction: Direction = Direction.INBOUND
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class _Sync:
     watcher: Watcher
 
     def table(self, table: TableSpec, token: int) -> TableSync:
-        return TableSync(self.hub, self.run, table, self.clock, token, Redactor(self.credentials.secrets))
+        redactor = Redactor(self.credentials.secrets)
+        return TableSync(self.hub, self.run, table, self.clock, token, redactor, self.request.direction)
 
 
 def sync_system(
@@ -114,10 +119,10 @@ def sync_system(
     """Sync the tables under the lease. A table that fails takes with it those that refer to it, and no others.
 
     Raises:
-        ConfigurationError: the system is not read from, or has no such table.
+        ConfigurationError: the system is not read from (or written to), or has no such table.
         LeaseError: another sync runs.
     """
-    tables = _tables(system, request.tables)
+    tables = _tables(system, request.tables, request.direction)
     run = Run(
         new_run_id("cli", clock),
         system,
@@ -175,9 +180,7 @@ def _with_retries(sync: _Sync, table: TableSpec, token: int) -> Counts:
         try:
             if attempt > 1:
                 current = replace(current, token=take_lease(sync.hub, sync.run.run_id))
-            with _source(sync, current) as source:
-                counts = sync_table(current, source)
-                return deletes.bring_in(current, source) if deletes.is_wanted(current) else counts
+            return _sync_table(current, sync.credentials)
         except Exception as exc:
             delays_s = sync.request.retry_delays_s if isinstance(exc, KwikSyncError) else ()
             record_failure(current, exc, attempt, delays_s)
@@ -189,16 +192,20 @@ def _with_retries(sync: _Sync, table: TableSpec, token: int) -> Counts:
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-@contextmanager
-def _source(sync: _Sync, table: TableSync) -> Iterator[Source]:
+def _sync_table(sync: TableSync, credentials: Credentials) -> Counts:
+    if sync.direction == Direction.OUTBOUND:
+        with closing(open_limited(open_target, sync, credentials)) as target:
+            return push_table(sync, target)
+    with closing(open_limited(open_source, sync, credentials)) as source:
+        counts = sync_table(sync, source)
+        return deletes.bring_in(sync, source) if deletes.is_wanted(sync) else counts
+
+
+def open_limited(open_it: Callable[..., T], sync: TableSync, credentials: Credentials) -> T:
     """The system, called so often at most as it allows; a wait for a free call keeps the lease."""
-    system, clock = sync.run.system, LeaseKeepingClock(sync.clock, table.renew)
+    system, clock = sync.run.system, LeaseKeepingClock(sync.clock, sync.renew)
     limiter = HubCallLimiter(sync.hub, system.system, system.limits.calls_per_minute, clock)
-    source = open_source(system.kind, sync.credentials, system.options, limiter, clock)
-    try:
-        yield source
-    finally:
-        source.close()
+    return open_it(system.kind, credentials, system.options, limiter, clock)
 
 
 def _take_lease(sync: _Sync) -> int:
@@ -215,11 +222,21 @@ def _take_lease(sync: _Sync) -> int:
             sync.clock.sleep(WAIT_FOR_LEASE_S)
 
 
-def _tables(system: SystemSpec, names: Sequence[str]) -> list[TableSpec]:
-    if system.direction == Direction.OUTBOUND:
+def _tables(system: SystemSpec, names: Sequence[str], direction: Direction) -> list[TableSpec]:
+    if system.direction not in (direction, "both"):
+        is_outbound = system.direction == Direction.OUTBOUND
+        way, other = ("written to", "read from it") if is_outbound else ("read from", "write to it")
         raise ConfigurationError(
-            f"{system.system} is only written to: its direction is outbound.",
-            remedy=f"Set direction: inbound in {system.path} to read from it.",
+            f"{system.system} is only {way}: its direction is {system.direction}.",
+            remedy=f"Set direction: both in {system.path} to {other} too.",
         )
-    wanted = {find_table(system, name).table for name in names}
-    return [table for table in system.tables if not wanted or table.table in wanted]
+    wanted = [find_table(system, name) for name in names]
+    if direction == Direction.INBOUND:
+        return [table for table in system.tables if not wanted or table in wanted]
+    for table in wanted:
+        if not table.push:
+            raise ConfigurationError(
+                f"{system.system} does not say how its {table.table} are written.",
+                remedy=f"Declare push for the table in {system.path}; see docs/rest-connector.md.",
+            )
+    return [table for table in system.tables if table.push and (not wanted or table in wanted)]

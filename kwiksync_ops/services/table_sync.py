@@ -11,6 +11,7 @@ from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.source import Position, ReadRequest
 from kwiksync_ops.errors import LeaseError
 from kwiksync_ops.mapping.compiler import CompiledMapping, compile_mapping
+from kwiksync_ops.mapping.outbound import CompiledOutbound, compile_outbound
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.configuration import applied_mapping
 from kwiksync_ops.storage import checkpoints, lease, sync_log
@@ -77,7 +78,10 @@ class TableSync:
         return self.table.deletes.mode == "compare" and is_whole and not is_window
 
     def author(self) -> Author:
-        return Author(self.run.system.system, self.run.run_id, self.run.who, self.clock.now())
+        policies = {"": self.table.conflict.policy, **self.table.conflict.fields}
+        is_two_way = self.run.system.direction == "both"
+        now = self.clock.now()
+        return Author(self.run.system.system, self.run.run_id, self.run.who, now, policies if is_two_way else None)
 
     def renew(self) -> None:
         """Hold the lease. Raises LeaseError where another process took it."""
@@ -87,7 +91,7 @@ class TableSync:
         """Open the Sync Log row, stamped with the mapping version that the run keeps."""
         key = self.key
         with self.hub.read() as connection:
-            version = applied_mapping(connection, key.system, key.table).version
+            version = applied_mapping(connection, key.system, key.table, key.direction).version
             before = checkpoints.read_watermark(connection, key.system, key.direction, key.table)
 
         def open_row(connection: Connection) -> None:
@@ -116,6 +120,15 @@ class TableSync:
             cursor_format=cursor.format if cursor else "iso",
             cursor_timezone=cursor.timezone if cursor else "UTC",
         )
+
+    def outbound_mapping(self) -> CompiledOutbound:
+        """The way out, of the version that the run started with, compiled."""
+        key = self.key
+        with self.hub.read() as connection:
+            row = sync_log.read_table(connection, key)
+            version = row["mapping_version"] if row else None
+            mapping = applied_mapping(connection, key.system, key.table, key.direction, version)
+        return compile_outbound(mapping)
 
     def request(self) -> ReadRequest:
         """What to read: everything, a window, or what changed since the watermark less the overlap."""

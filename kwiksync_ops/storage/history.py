@@ -1,8 +1,8 @@
 """What happened to the records of the hub: who changed which, in which run, and what they were before.
 
-A row of `record_history` with the action `create` stands for all records that one batch created: `changes` is the JSON
-list of their sys_ids in ascending order, and `sys_id` the first of them. With which values they were created, they
-tell themselves, less their later changes. (Where `changes` is NULL, the row stands for its own `sys_id` alone.)
+A row of `record_history` with the action `create` stands for all records that one batch created: `changes` is their
+number, and `sys_id` the first of their ids, from which the others follow (`storage.sys_id`). With which values they
+were created, they tell themselves, less their later changes. (Where `changes` is NULL, it is one record.)
 
 Any other row is of one record: `changes` is `{column: [old, new]}`, `sys_mod_count` the record's count after it.
 """
@@ -10,7 +10,7 @@ Any other row is of one record: `changes` is `{column: [old, new]}`, `sys_mod_co
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,22 +18,25 @@ from typing import Any
 import sqlalchemy as sa
 
 from kwiksync_ops.storage.models import RECORD_HISTORY
+from kwiksync_ops.storage.sys_id import first_given_with, sys_ids_from
 from kwiksync_ops.vocabulary import Action
-
-_MOMENT, _PLACE = 12, 4
-"""How a sys_id that a batch gave begins: its moment, then its place in the batch, in hex digits."""
 
 _INSERT = RECORD_HISTORY.insert()
 
 
 @dataclass(frozen=True)
 class Author:
-    """Who changes records: a run of a system's sync, on behalf of somebody, at a moment."""
+    """Who changes records: a run of a system's sync, on behalf of somebody, at a moment.
+
+    `policies` say who wins a conflict, by column, "" for all others; None where the system is only read from, so that
+    its version always stands.
+    """
 
     system: str
     run_id: str
     who: str
     now: datetime
+    policies: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,12 @@ class Entry:
 
 
 def note_created(connection: sa.Connection, table: str, sys_ids: Sequence[str], author: Author) -> None:
-    """One row for all records of a table that a batch created; `sys_ids` in ascending order."""
+    """One row for all records of a table that a batch created; `sys_ids` as they were given together."""
     row = {
         "table_name": table,
         "sys_id": sys_ids[0],
         "action": Action.CREATE.value,
-        "changes": json.dumps(sys_ids, separators=(",", ":")),
+        "changes": str(len(sys_ids)),
         "system": author.system,
         "sys_mod_count": 0,
         "run_id": author.run_id,
@@ -84,29 +87,20 @@ def created_in(connection: sa.Connection, run_id: str, table: str) -> list[str]:
 
 def of_record(connection: sa.Connection, table: str, sys_id: str) -> list[Entry]:
     """All that happened to a record, in that order."""
-    is_create = RECORD_HISTORY.c.action == Action.CREATE.value
-    first, end = _firsts_of_batch(sys_id)
-    may_have_created = sa.and_(is_create, RECORD_HISTORY.c.sys_id >= first, RECORD_HISTORY.c.sys_id < end)
     rows = connection.execute(
         RECORD_HISTORY.select()
-        .where(RECORD_HISTORY.c.table_name == table, sa.or_(RECORD_HISTORY.c.sys_id == sys_id, may_have_created))
+        .where(RECORD_HISTORY.c.table_name == table, RECORD_HISTORY.c.sys_id.in_([sys_id, first_given_with(sys_id)]))
         .order_by(RECORD_HISTORY.c.id)
     ).mappings()
-    return [
-        _entry(row)
-        for row in rows
-        if row["action"] != Action.CREATE or sys_id in _created(row["sys_id"], row["changes"])
-    ]
+    return [_entry(row) for row in rows if sys_id in _records_of(row)]
 
 
-def _firsts_of_batch(sys_id: str) -> tuple[str, str]:
-    """Between these is the sys_id of the first record of the batch that gave this one."""
-    moment = sys_id[:_MOMENT]
-    return moment + "0" * _PLACE, moment + "1".rjust(_PLACE, "0")
+def _records_of(row: sa.RowMapping) -> list[str]:
+    return _created(row["sys_id"], row["changes"]) if row["action"] == Action.CREATE else [row["sys_id"]]
 
 
 def _created(first: str, changes: str | None) -> list[str]:
-    return json.loads(changes) if changes else [first]
+    return sys_ids_from(first, int(changes)) if changes else [first]
 
 
 def _entry(row: sa.RowMapping) -> Entry:

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.errors import HubError
-from kwiksync_ops.storage import history, tombstones
-from kwiksync_ops.storage.bulk import among, among_given, as_list, as_read, insert_rows
+from kwiksync_ops.storage import history, tombstones, two_way
+from kwiksync_ops.storage.bulk import MANY, Rows, among, among_given, as_list, as_read, insert_all, insert_rows
 from kwiksync_ops.storage.history import Author
-from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.hub import Hub, use_wait
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.storage.sys_id import new_sys_ids
+from kwiksync_ops.storage.two_way import Rebased
 from kwiksync_ops.vocabulary import short_name
 
 _BASE = (
@@ -70,7 +71,14 @@ class _Changes:
     links: list[tuple[Any, ...]] = field(default_factory=list)
     relinked: list[dict[str, Any]] = field(default_factory=list)
     history: list[tuple[Any, ...]] = field(default_factory=list)
+    rebased: int = 0
     unchanged: int = 0
+
+    def take(self, rebased: Rebased) -> int | None:
+        """Count a record that was merged already; on which modification hub and system agree now."""
+        self.rebased += rebased.is_changed
+        self.unchanged += not rebased.is_changed
+        return rebased.agreed
 
 
 class HubLookups:
@@ -124,10 +132,14 @@ def merge(connection: sa.Connection, batch: MappedBatch, author: Author) -> Merg
     links |= _adopt(connection, batch, author.system, links)
     revived = tombstones.revive_incoming(connection, batch, links, author)
     existing = _read_existing(connection, batch, [link.sys_id for link in links.values()])
-    changes = _compare(batch, links, existing, author)
+    rebased = two_way.rebase(connection, batch, links, existing, author)
+    changes = _compare(batch, links, existing, author, rebased)
     _write(connection, batch, changes, author)
     unchanged_but_back = len(revived - {row["of"] for row in changes.updated})
-    updated, unchanged = len(changes.updated) + unchanged_but_back, changes.unchanged - unchanged_but_back
+    updated, unchanged = (
+        len(changes.updated) + changes.rebased + unchanged_but_back,
+        changes.unchanged - unchanged_but_back,
+    )
     return Merged(len(changes.created), updated, unchanged)
 
 
@@ -184,6 +196,8 @@ def _read_existing(
     if not sys_ids:
         return {}
     statement = _existing(connection.dialect.name, batch.table, batch.columns[1:])
+    if len(sys_ids) >= MANY:
+        use_wait(connection)
     rows = connection.execute(statement, {"sys_ids": as_list(sys_ids)})
     return {row[0]: (row[1], row[2:]) for row in map(tuple, rows.all())}
 
@@ -202,22 +216,26 @@ def _compare(
     links: Mapping[str, _Link],
     existing: Mapping[str, tuple[int, tuple[Any, ...]]],
     author: Author,
+    rebased: Mapping[str, Rebased],
 ) -> _Changes:
     changes = _Changes()
     new_ids = iter(new_sys_ids(len(batch.rows) - len(links)))
-    has_active = "active" in batch.columns
+    mine = (author.system, author.now, author.who, author.now, author.who, 0)
+    tail = () if "active" in batch.columns else (True,)
     fingerprints = batch.fingerprints or [None] * len(batch.rows)
     for row, version, hash_in in zip(batch.rows, batch.versions, fingerprints, strict=True):
         link = links.get(row[0])
         if link is None:
             sys_id = next(new_ids)
-            created = (sys_id, author.system, author.now, author.who, author.now, author.who, 0, *row)
-            changes.created.append(created if has_active else (*created, True))
+            changes.created.append((sys_id, *mine, *row, *tail))
             changes.links.append((author.system, batch.table, row[0], sys_id, version, hash_in, 0))
         elif link.version and version and version < link.version:
             changes.unchanged += 1
         else:
-            agreed = _compare_known(batch, row, link, existing.get(link.sys_id), changes, author)
+            if row[0] in rebased:
+                agreed = changes.take(rebased[row[0]])
+            else:
+                agreed = _compare_known(batch, row, link, existing.get(link.sys_id), changes, author)
             if (version, hash_in, agreed) != (link.version, link.hash_in, link.mod_count):
                 relinked = {"of": row[0], "to": link.sys_id, "at": version, "hashed": hash_in, "agreed": agreed}
                 changes.relinked.append(relinked)
@@ -255,12 +273,15 @@ def _compare_known(
 def _write(connection: sa.Connection, batch: MappedBatch, changes: _Changes, author: Author) -> None:
     records = RECORDS[batch.table]
     columns = (*_BASE, *batch.columns) if "active" in batch.columns else (*_BASE, *batch.columns, "active")
-    insert_rows(connection, records, columns, changes.created)
+    inserts = (
+        Rows(records, columns, changes.created),
+        Rows(RECORD_LINK, _LINK, changes.links),
+        Rows(RECORD_HISTORY, _HISTORY, changes.history),
+    )
+    insert_all(connection, inserts)
     _update(connection, records, batch, changes.updated, author)
-    insert_rows(connection, RECORD_LINK, _LINK, changes.links)
     if changes.relinked:
         _relink(connection, batch.table, changes.relinked, author)
-    insert_rows(connection, RECORD_HISTORY, _HISTORY, changes.history)
     if changes.created:
         history.note_created(connection, batch.table, [row[0] for row in changes.created], author)
 
