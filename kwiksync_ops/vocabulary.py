@@ -18,9 +18,38 @@ class Direction(StrEnum):
 
 
 class Mode(StrEnum):
+    """What a run does; `verify` compares, and is no way to sync."""
+
     FULL = "full"
     INCREMENTAL = "incremental"
     PREVIEW = "preview"
+    VERIFY = "verify"
+
+
+SYNC_MODES = (Mode.FULL, Mode.INCREMENTAL, Mode.PREVIEW)
+
+
+class Repair(StrEnum):
+    """Which side of a comparison is put right, by what the other one has."""
+
+    HUB = "hub"
+    SYSTEM = "system"
+
+
+class Verdict(StrEnum):
+    """What a comparison says of a record.
+
+    `missing` in the hub; `extra` there, since the system has it no more; `newer` at the system than what the hub last
+    took; `edited` in the hub, and not sent yet; `rejected`: it can't be mapped, so that nothing can be compared.
+    """
+
+    EQUAL = "equal"
+    MISSING = "missing"
+    EXTRA = "extra"
+    DIFFERENT = "different"
+    NEWER = "newer"
+    EDITED = "edited"
+    REJECTED = "rejected"
 
 
 class Trigger(StrEnum):

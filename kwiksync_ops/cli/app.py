@@ -16,7 +16,19 @@ from typing import Annotated
 
 import typer
 
-from kwiksync_ops.cli import configuration, database, doctor, errors, keys, outbox, preview, records, status, sync
+from kwiksync_ops.cli import (
+    configuration,
+    database,
+    doctor,
+    errors,
+    keys,
+    outbox,
+    preview,
+    records,
+    status,
+    sync,
+    verify,
+)
 from kwiksync_ops.cli.exit_code import MEANINGS, ExitCode
 from kwiksync_ops.cli.output import show_error
 from kwiksync_ops.errors import KwikSyncError
@@ -43,6 +55,7 @@ app = typer.Typer(
 _DAY, _FILES, _SET_UP = "Every day", "Configuration", "Set-up"
 app.command(rich_help_panel=_DAY)(sync.sync)
 app.command(rich_help_panel=_DAY)(status.status)
+app.command(rich_help_panel=_DAY)(verify.verify)
 app.command(rich_help_panel=_DAY)(records.records)
 app.add_typer(errors.app, name="errors", rich_help_panel=_DAY)
 app.add_typer(outbox.app, name="outbox", rich_help_panel=_DAY)

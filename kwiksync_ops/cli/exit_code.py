@@ -10,6 +10,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     ATTENTION = 3
+    DIFFERS = 4
     INTERRUPTED = 130
 
 
@@ -18,5 +19,6 @@ MEANINGS = {
     ExitCode.FAILED: "it failed: the message says why, and what to do",
     ExitCode.USAGE: "the command was not understood",
     ExitCode.ATTENTION: "done, and something wants a look: rejected records, warnings, --check",
+    ExitCode.DIFFERS: "verified: hub and system do not agree",
     ExitCode.INTERRUPTED: "ended with Ctrl-C",
 }

@@ -76,6 +76,12 @@ def sync(
     wait: Annotated[
         bool, typer.Option("--wait", metavar="", help="Wait for a sync that runs, instead of failing.")
     ] = False,
+    allow_deletes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-deletes", metavar="", help="Delete what is gone at the system, also above a table's guard."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Sync a system, here and now: into the hub, or from it. Exits with 3 where records were rejected."""

@@ -2,5 +2,6 @@
 
 from kwiksync_ops.dag_factory.inbound import inbound_dags
 from kwiksync_ops.dag_factory.outbound import outbound_dags
+from kwiksync_ops.dag_factory.verify import verify_dags
 
-__all__ = ["inbound_dags", "outbound_dags"]
+__all__ = ["inbound_dags", "outbound_dags", "verify_dags"]

@@ -13,7 +13,7 @@ from kwiksync_ops.operators.retry_policy import KwikSyncRetryPolicy
 from kwiksync_ops.settings import read_settings
 from kwiksync_ops.system_spec.loader import BrokenSystem, load_systems
 from kwiksync_ops.system_spec.spec import SystemSpec
-from kwiksync_ops.vocabulary import Direction
+from kwiksync_ops.vocabulary import Direction, Mode
 
 
 def systems_of(include: Path | None, direction: Direction) -> list[SystemSpec | BrokenSystem]:
@@ -22,7 +22,7 @@ def systems_of(include: Path | None, direction: Direction) -> list[SystemSpec | 
     return [system for system in systems if isinstance(system, BrokenSystem) or system.direction in (direction, "both")]
 
 
-def sync_dag(system: SystemSpec, direction: Direction, **settings: Any) -> DAG:
+def sync_dag(system: SystemSpec, direction: Direction | Mode, **settings: Any) -> DAG:
     """An empty DAG of a system's direction: its schedule, its retries, one run at a time."""
     return DAG(
         dag_id=f"kwiksync_{system.system}_{direction}",
@@ -66,7 +66,7 @@ def when(system: SystemSpec) -> str:
 One sync runs at a time, over all systems: `acquire` waits for the others, *up for reschedule*."""
 
 
-def broken_dag(system: BrokenSystem, direction: Direction) -> DAG:
+def broken_dag(system: BrokenSystem, direction: Direction | Mode) -> DAG:
     """Shows what is wrong with a system's file, and fails when it is run."""
     with DAG(
         dag_id=f"kwiksync_{system.system}_{direction}",

@@ -11,7 +11,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from kwiksync_ops.storage.models import SYNC_LOG
-from kwiksync_ops.vocabulary import Direction, SyncStatus
+from kwiksync_ops.vocabulary import Direction, Mode, SyncStatus
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def latest(connection: sa.Connection, *, limit: int) -> Sequence[sa.RowMapping]:
 
 
 def last_by_table(connection: sa.Connection) -> Sequence[sa.RowMapping]:
-    """The newest row of each system, direction and table."""
+    """The newest row of each system, direction and table; a verification is no sync."""
     newest = (
         sa.func.row_number()
         .over(
@@ -128,7 +128,7 @@ def last_by_table(connection: sa.Connection) -> Sequence[sa.RowMapping]:
         )
         .label("place")
     )
-    ranked = sa.select(SYNC_LOG, newest).subquery()
+    ranked = sa.select(SYNC_LOG, newest).where(SYNC_LOG.c.mode != Mode.VERIFY).subquery()
     return (
         connection.execute(
             sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.system, ranked.c.direction, ranked.c.started)
