@@ -33,6 +33,7 @@ _FIELDS = (
     Field("New", is_number=True),
     Field("Changed", is_number=True),
     Field("Same", is_number=True),
+    Field("Deleted", is_number=True, from_width=90),
     Field("Rejected", is_number=True),
     Field("Calls", is_number=True, from_width=90),
     Field("Took", is_number=True),
@@ -97,7 +98,15 @@ def sync(
         raise typer.BadParameter("--from and --to are of a read; --outbound sends what changed since the last push.")
     direction = Direction.OUTBOUND if outbound else Direction.INBOUND
     delays_s = () if no_retry else RETRY_DELAYS_S
-    request = SyncRequest(tables or (), mode, *window, retry_delays_s=delays_s, wait=wait, direction=direction)
+    request = SyncRequest(
+        tables or (),
+        mode,
+        *window,
+        retry_delays_s=delays_s,
+        wait=wait,
+        direction=direction,
+        allow_deletes=allow_deletes,
+    )
     with open_session() as session:
         spec = find_system(session.settings.include, system)
         known = credentials(session.settings, session.hub, spec)
@@ -175,7 +184,7 @@ def _row(row: Mapping[str, Any] | None, table: str, now: datetime) -> tuple[Any,
     if row is None:
         return (table, Text("·", style="dim"), *[""] * (len(_FIELDS) - 2))
     took = ((row["ended"] or now) - row["started"]).total_seconds()
-    numbers = (row[name] for name in ("processed", "created", "updated", "unchanged"))
+    numbers = (row[name] for name in ("processed", "created", "updated", "unchanged", "deleted"))
     return table, status_cell(row), *numbers, failed_cell(row), row["api_calls"], duration(max(took, 0))
 
 

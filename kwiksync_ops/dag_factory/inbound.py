@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule
 
 from kwiksync_ops.dag_factory.common import broken_dag, sync_dag, systems_of, tables_param, when
+from kwiksync_ops.operators.deletes import KwikSyncDeletesOperator
 from kwiksync_ops.operators.extract import KwikSyncExtractOperator
 from kwiksync_ops.operators.lease import KwikSyncAcquireOperator, KwikSyncReleaseOperator
 from kwiksync_ops.operators.load import KwikSyncLoadOperator
@@ -44,7 +45,7 @@ def _inbound_dag(system: SystemSpec) -> DAG:
 
 
 def _table_groups(system: SystemSpec, acquire: BaseOperator) -> dict[str, BaseOperator]:
-    """A group a table; it comes after the groups of the tables that it refers to. The load of each, by table.
+    """A group a table; it comes after the groups of the tables that it refers to. The last task of each, by table.
 
     A table that was skipped must not skip those after it; the tasks right after a setup task can't be told so.
     """
@@ -61,8 +62,12 @@ def _table_groups(system: SystemSpec, acquire: BaseOperator) -> dict[str, BaseOp
             transform = KwikSyncTransformOperator(task_id="transform", **step)
             load = KwikSyncLoadOperator(task_id="load", **step)
             extract >> transform >> load
+            last: BaseOperator = load
+            if table.deletes.mode != "ignore":
+                last = KwikSyncDeletesOperator(task_id="deletes", trigger_rule=TriggerRule.NONE_FAILED, **step)
+                load >> last
         (before or [acquire]) >> extract
-        loads[table.table] = load
+        loads[table.table] = last
     return loads
 
 
@@ -84,6 +89,12 @@ def _params(system: SystemSpec) -> dict[str, Param]:
         ),
         "from": _moment_param("From", "Read what changed from this moment on, instead of from the watermark."),
         "to": _moment_param("To", "Read nothing that changed later. A window does not move the watermark."),
+        "allow_deletes": Param(
+            False,
+            type="boolean",
+            title="Allow deletes",
+            description="Delete in the hub what is gone at the system, also where it is more than a table's guard.",
+        ),
     }
 
 
