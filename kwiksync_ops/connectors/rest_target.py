@@ -158,6 +158,8 @@ class RestTarget:
             return replace(of, outcome=Outcome.CONFLICT)
         if status in _TRY_LATER:
             wait_s = retry_after_s(answer.headers, self._clock.now()) if answer else None
+            if status == 503 and wait_s is None:  # a gateway's own 503 may come after the system has applied it
+                return of
             code = RateLimitError.code if status == 429 else None
             return replace(of, outcome=Outcome.UNSENT, retry_after_s=wait_s, code=code)
         if 400 <= status < 500 and status != 408:

@@ -105,7 +105,7 @@ class HttpsTransport:
             raise type(exc)(f"{what}: {exc.message}", remedy=exc.remedy, unsent=True) from exc
         except requests.exceptions.SSLError as exc:
             failure = tls_failure(exc, what=what, origin=origin_of(url), guard=self._guard)
-            failure.facts["unsent"] = True
+            failure.facts["unsent"] = "CERTIFICATE_VERIFY_FAILED" in str(exc)  # others may break a call that went out
             raise failure from exc
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
             raise self._failure(exc, what, timeouts) from exc

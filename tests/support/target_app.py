@@ -1,0 +1,87 @@
+"""A strict system to write to: honours idempotency keys and ETags, logs what it applied, fails as planned."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from tests.support.https_server import Exchange, Fault, HttpsServer, Request, Response, json_response
+
+PATH = "/api/tickets"
+PUSH: dict[str, Any] = {
+    "create": {"method": "POST", "path": "tickets"},
+    "update": {"method": "PATCH", "path": "tickets/{key}"},
+    "delete": {"method": "DELETE", "path": "tickets/{key}"},
+    "read": {"path": "tickets/{key}"},
+    "idempotency_header": "Idempotency-Key",
+    "repeat": "idempotent",
+    "etag": "header",
+}
+
+Plan = Callable[[Response], Response | Fault]
+
+
+class TargetApp:
+    """`applied` counts the changes by idempotency key; `plan` lists what becomes of the next answers, in order.
+
+    A plan is given the proper answer after the change was applied; `before` answers instead of applying.
+    """
+
+    def __init__(self, server: HttpsServer, keys: int = 3) -> None:
+        self.records: dict[str, dict[str, Any]] = {}
+        self.versions: Counter[str] = Counter()
+        self.applied: Counter[str] = Counter()
+        self.plan: list[Plan] = []
+        self.before: list[Response] = []
+        self._answers: dict[str, Response] = {}
+        server.on(PATH, self._answer)
+        for number in range(1, keys + 1):
+            server.on(f"{PATH}/{number}", self._answer)
+
+    def _answer(self, request: Request) -> Response | Fault:
+        if self.before:
+            return self.before.pop(0)
+        token = request.headers.get("Idempotency-Key", "")
+        answer = self._answers.get(token) or self._apply(request, token)
+        if token and answer.status < 300:
+            self._answers[token] = answer
+        return self.plan.pop(0)(answer) if self.plan else answer
+
+    def _apply(self, request: Request, token: str) -> Response:
+        key = request.path.removeprefix(PATH).strip("/")
+        if request.method != "POST" and key not in self.records:
+            return json_response({"error": "no such ticket"}, 404)
+        if request.method == "GET":
+            return self._shown(key, 200)
+        if request.headers.get("If-Match", self._etag(key)) != self._etag(key):
+            return json_response({"error": "changed meanwhile"}, 412)
+        self.applied[token] += 1
+        if request.method == "DELETE":
+            del self.records[key]
+            return Response(204)
+        key = key or str(len(self.records) + 1)
+        self.records[key] = {**self.records.get(key, {}), **json.loads(request.body), "id": key}
+        self.versions[key] += 1
+        return self._shown(key, 201 if request.method == "POST" else 200)
+
+    def _etag(self, key: str) -> str:
+        return f'"{self.versions[key]}"'
+
+    def _shown(self, key: str, status: int) -> Response:
+        return json_response(self.records[key], status, {"ETag": self._etag(key)})
+
+
+def status(code: int, **headers: str) -> Plan:
+    """Applied, and answered with this status all the same."""
+    return lambda answer: Response(code, b"{}", headers)
+
+
+def truncated(answer: Response) -> Fault:
+    def fault(exchange: Exchange) -> None:
+        exchange.begin(answer.status, {"Content-Length": str(len(answer.body) + 9)})
+        exchange.write(answer.body)
+        exchange.reset()
+
+    return fault
