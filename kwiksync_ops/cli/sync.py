@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from rich.live import Live
 from rich.table import Table
@@ -40,6 +39,12 @@ _FIELDS = (
 )
 
 
+def _sync_mode(mode: Mode) -> Mode:
+    if mode not in SYNC_MODES:
+        raise typer.BadParameter(f"'{mode}' is not one of {', '.join(SYNC_MODES)}; there is a command kwiksync verify.")
+    return mode
+
+
 def sync(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="As its file in include/systems is called.")],
     tables: Annotated[
@@ -53,7 +58,7 @@ def sync(
         typer.Option(
             "--mode",
             "-m",
-            click_type=click.Choice([str(mode) for mode in SYNC_MODES]),
+            callback=_sync_mode,
             metavar="MODE",
             help="incremental: what changed; full: everything; preview: a look at one page, nothing is written.",
         ),
