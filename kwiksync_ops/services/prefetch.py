@@ -3,47 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from queue import Queue
-from threading import Event, Thread
-from typing import TypeVar
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-AHEAD = 2
 
+class Prefetch(Generic[T]):
+    """Iterates once over the items, in their order.
 
-def prefetch(items: Iterator[T]) -> Generator[T]:
-    """The items in their order. What the iterator raises is raised here, after the items before it.
-
-    Closed early, it lets the thread end after the item that it is at.
+    The next item is begun when it is asked for, or earlier, when the user of the last one calls `begin_next`: best
+    when it is to wait for something for a while, since two threads of Python do not get on together.
     """
-    queue: Queue[tuple[bool, T | BaseException | None]] = Queue(AHEAD)
-    stop = Event()
 
-    def produce() -> None:
-        try:
-            for item in items:
-                queue.put((True, item))
-                if stop.is_set():
-                    return
-            queue.put((False, None))
-        except BaseException as exc:  # noqa: BLE001  # handed over to the consumer, who raises it
-            queue.put((False, exc))
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self._made: SimpleQueue[tuple[bool, T | BaseException | None]] = SimpleQueue()
+        self._turn = Semaphore(0)
+        self._is_begun = self._is_closed = False
+        self._thread = Thread(target=self._make, name="prefetch", daemon=True)
+        self._thread.start()
 
-    thread = Thread(target=produce, name="prefetch", daemon=True)
-    thread.start()
-    try:
+    def begin_next(self) -> None:
+        """Safe to call twice for an item."""
+        if not self._is_begun:
+            self._is_begun = True
+            self._turn.release()
+
+    def __iter__(self) -> Generator[T]:
+        """What the iterator raises is raised here, after the items before it."""
         while True:
-            is_item, value = queue.get()
+            self.begin_next()
+            is_item, value = self._made.get()
+            self._is_begun = False
             if is_item:
                 yield value  # type: ignore[misc]  # an item
             elif isinstance(value, BaseException):
                 raise value
             else:
                 return
-    finally:
-        stop.set()
-        while thread.is_alive():
-            while not queue.empty():
-                queue.get_nowait()
-            thread.join(0.01)
+
+    def close(self) -> None:
+        """Let the thread end, after the item that it is at."""
+        self._is_closed = True
+        self._turn.release()
+        self._thread.join()
+
+    def _make(self) -> None:
+        try:
+            while self._has_turn():
+                self._made.put((True, next(self._items)))
+        except StopIteration:
+            self._made.put((False, None))
+        except BaseException as exc:  # noqa: BLE001  # handed over to the consumer, who raises it
+            self._made.put((False, exc))
+
+    def _has_turn(self) -> bool:
+        self._turn.acquire()
+        return not self._is_closed

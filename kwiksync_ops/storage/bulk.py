@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from kwiksync_ops.storage.hub import use_wait
 from kwiksync_ops.storage.models import UtcDateTime
+
+MANY = 100
+"""So many rows keep the database busy for longer than it takes two threads to change places."""
 
 _JSON = msgspec.json.Encoder()
 _FORMAT = r"""(FORMAT csv, QUOTE '"', ESCAPE '\', NULL 'null')"""
@@ -18,27 +23,54 @@ _ESCAPES = {rb"\n": b"\n", rb"\r": b"\r", rb"\t": b"\t", rb"\b": b"\b", rb"\f": 
 _BY_NUMBER = re.compile(rb"\\u00([0-7][0-9a-f])")
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows of Python values for columns of a table."""
+
+    table: sa.Table
+    columns: Sequence[str]
+    values: Collection[Sequence[Any]]
+
+
 def insert_rows(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Collection[Sequence[Any]]
 ) -> None:
     """Insert rows of Python values: COPY on PostgreSQL, `executemany` on SQLite."""
-    if not rows:
-        return
-    names = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in columns)
+    insert_all(connection, [Rows(table, columns, rows)])
+
+
+def insert_all(connection: sa.Connection, inserts: Iterable[Rows]) -> None:
+    """As insert_rows, into several tables: the rows of one are made ready while the database takes in those before."""
+    filled = [rows for rows in inserts if rows.values]
     if connection.dialect.name == "postgresql":
-        _copy(connection, f"COPY {table.name} ({names}) FROM STDIN {_FORMAT}", _csv(table, columns, rows))
+        _copy(connection, filled)
         return
-    marks = ", ".join("?" * len(columns))
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  # names of our own tables
-    connection.exec_driver_sql(statement, _bound(connection, table, columns, rows))
+    for rows in filled:
+        marks = ", ".join("?" * len(rows.columns))
+        statement = f"INSERT INTO {_into(connection, rows)} VALUES ({marks})"  # noqa: S608  # names of our own tables
+        connection.exec_driver_sql(statement, _bound(connection, rows.table, rows.columns, rows.values))
 
 
-def _copy(connection: sa.Connection, statement: str, text: bytes) -> None:
-    """SQLAlchemy does not see this statement: its errors are made to look like those of the others."""
-    dialect, cursor = connection.dialect, connection.connection.cursor()
+def _into(connection: sa.Connection, rows: Rows) -> str:
+    names = map(connection.dialect.identifier_preparer.quote, rows.columns)
+    return f"{rows.table.name} ({', '.join(names)})"
+
+
+def _copy(connection: sa.Connection, inserts: Sequence[Rows]) -> None:
+    """SQLAlchemy does not see these statements: their errors are made to look like those of the others."""
+    dialect, statement = connection.dialect, ""
+    cursor: Any = connection.connection.cursor()  # psycopg's own
+    texts = map(_csv, inserts)
+    text = next(texts, b"")
     try:
-        with cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]  # psycopg's own
-            copy.write(text)
+        with cursor:
+            for rows in inserts:
+                statement = f"COPY {_into(connection, rows)} FROM STDIN {_FORMAT}"
+                with cursor.copy(statement) as copy:
+                    if len(rows.values) >= MANY:
+                        use_wait(connection)
+                    copy.write(text)
+                    text = next(texts, b"")
     except dialect.loaded_dbapi.Error as exc:
         is_lost = dialect.is_disconnect(exc, connection.connection, None)
         if is_lost:
@@ -78,12 +110,15 @@ def as_read(dialect: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return column
 
 
-def _csv(table: sa.Table, columns: Sequence[str], rows: Collection[Sequence[Any]]) -> bytes:
+def _csv(rows: Rows) -> bytes:
     """Rows as COPY reads them: lines of JSON without their brackets are CSV whose quotes a backslash escapes."""
-    for place, name in enumerate(columns):
-        if isinstance(table.c[name].type, sa.LargeBinary):
-            rows = [(*row[:place], _hex(row[place]), *row[place + 1 :]) for row in rows]
-    lines = _JSON.encode_lines(rows)[1:-2].replace(b"]\n[", b"\n")
+    values = rows.values
+    for place, name in enumerate(rows.columns):
+        if isinstance(rows.table.c[name].type, sa.LargeBinary):
+            columns: list[Iterable[Any]] = list(zip(*values, strict=True))
+            columns[place] = map(_hex, columns[place])
+            values = list(zip(*columns, strict=True))
+    lines = _JSON.encode_lines(values)[1:-2].replace(b"]\n[", b"\n")
     return _unescaped(lines) if b"\\" in lines else lines
 
 
@@ -93,6 +128,8 @@ def _hex(value: bytes | None) -> str | None:
 
 def _unescaped(lines: bytes) -> bytes:
     """CSV knows two escapes, of the quote and of the backslash itself; JSON's others become what they stand for."""
+    if b"\\" not in lines.replace(rb"\\", b"").replace(rb"\"", b""):
+        return lines
     lines = lines.replace(rb"\\", _BACKSLASH)
     for escape, meant in _ESCAPES.items():
         lines = lines.replace(escape, meant)

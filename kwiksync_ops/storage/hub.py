@@ -37,6 +37,7 @@ class Hub:
         self.engine = engine
         self.audit_keys = audit_keys
         self._clock = clock
+        self._meanwhile: Callable[[], None] = _nothing
 
     @property
     def is_sqlite(self) -> bool:
@@ -66,8 +67,22 @@ class Hub:
                 self._clock.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable")  # pragma: no cover
 
+    @contextmanager
+    def using_waits(self, meanwhile: Callable[[], None]) -> Iterator[None]:
+        """In the block, `meanwhile` is called whenever the database gets much to do and this process waits for it.
+
+        It lets another thread go on, say. Two threads of Python that take turns all the time cost more than they bring.
+        """
+        self._meanwhile = meanwhile
+        try:
+            yield
+        finally:
+            self._meanwhile = _nothing
+
     def _connect_to_write(self) -> sa.Connection:
-        return self.engine.connect().execution_options(kwiksync_write=True, kwiksync_audit_keys=self.audit_keys)
+        return self.engine.connect().execution_options(
+            kwiksync_write=True, kwiksync_audit_keys=self.audit_keys, kwiksync_meanwhile=self._meanwhile
+        )
 
     def close(self) -> None:
         self.engine.dispose()
@@ -92,6 +107,15 @@ def open_hub(url: str, audit_keys: tuple[str, ...] = (), clock: Clock | None = N
             parsed, pool_pre_ping=True, pool_size=3, connect_args={"options": "-c timezone=UTC", "connect_timeout": 10}
         )
     return Hub(engine, audit_keys, clock or SystemClock())
+
+
+def _nothing() -> None: ...
+
+
+def use_wait(connection: sa.Connection) -> None:
+    """Say that the database gets much to do now, where PostgreSQL does it in a process of its own."""
+    if connection.dialect.name == "postgresql":
+        connection.get_execution_options().get("kwiksync_meanwhile", _nothing)()
 
 
 def _parsed(url: str) -> sa.URL:
