@@ -27,6 +27,7 @@ from kwiksync_ops.cli import (
     records,
     status,
     sync,
+    undo,
     verify,
 )
 from kwiksync_ops.cli.exit_code import MEANINGS, ExitCode
@@ -57,6 +58,7 @@ app.command(rich_help_panel=_DAY)(sync.sync)
 app.command(rich_help_panel=_DAY)(status.status)
 app.command(rich_help_panel=_DAY)(verify.verify)
 app.command(rich_help_panel=_DAY)(records.records)
+app.command(rich_help_panel=_DAY)(undo.undo)
 app.add_typer(errors.app, name="errors", rich_help_panel=_DAY)
 app.add_typer(outbox.app, name="outbox", rich_help_panel=_DAY)
 app.command(rich_help_panel=_FILES)(configuration.plan)
