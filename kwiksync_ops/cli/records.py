@@ -48,6 +48,7 @@ def records(
             "--limit", "-n", min=0, metavar="N", help="At most so many; 0 is all.", show_default="20, with --csv all"
         ),
     ] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", metavar="", help="Deleted ones too.")] = False,
     csv: Annotated[bool, typer.Option("--csv", metavar="", help="CSV for spreadsheets on stdout.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -62,9 +63,10 @@ def records(
     chosen = _chosen(found_table, fields)
     wanted = (None if csv else DEFAULT_LIMIT) if limit is None else limit or None
     with open_session() as session:
-        total = service.count_records(session.hub, found_table, conditions)
+        total = service.count_records(session.hub, found_table, conditions, deleted=deleted)
         number = total if wanted is None else min(wanted, total)
-        with service.read_records(session.hub, found_table, conditions, limit=wanted) as stream:
+        reading = service.read_records(session.hub, found_table, conditions, limit=wanted, deleted=deleted)
+        with reading as stream:
             if csv:
                 _write_csv(output, stream, chosen or service.columns_of(found_table), number)
             elif json:

@@ -79,16 +79,21 @@ def check_fields(table: RecordTable, names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def read_records(
-    hub: Hub, table: RecordTable, conditions: Sequence[Condition] = (), *, limit: int | None = None
+    hub: Hub,
+    table: RecordTable,
+    conditions: Sequence[Condition] = (),
+    *,
+    limit: int | None = None,
+    deleted: bool = False,
 ) -> Iterator[Iterator[Mapping[str, Any]]]:
     """The records, the last changed first, as a stream that is read within the block."""
     with hub.read() as connection:
-        yield record_search.search(connection, table.name, conditions, limit=limit)
+        yield record_search.search(connection, table.name, conditions, limit=limit, deleted=deleted)
 
 
-def count_records(hub: Hub, table: RecordTable, conditions: Sequence[Condition] = ()) -> int:
+def count_records(hub: Hub, table: RecordTable, conditions: Sequence[Condition] = (), *, deleted: bool = False) -> int:
     with hub.read() as connection:
-        return record_search.count(connection, table.name, conditions)
+        return record_search.count(connection, table.name, conditions, deleted=deleted)
 
 
 def write_csv(file: IO[str], fields: Sequence[str], records: Iterable[Mapping[str, Any]]) -> int:

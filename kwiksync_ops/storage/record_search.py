@@ -42,19 +42,27 @@ class TableCount:
 
 
 def search(
-    connection: sa.Connection, table: str, conditions: Sequence[Condition] = (), *, limit: int | None = None
+    connection: sa.Connection,
+    table: str,
+    conditions: Sequence[Condition] = (),
+    *,
+    limit: int | None = None,
+    deleted: bool = False,
 ) -> Iterator[Mapping[str, Any]]:
-    """Records with all their columns, the last changed first. They are read as they are taken."""
+    """Records with all their columns, the last changed first. They are read as they are taken.
+
+    `deleted`: those that were deleted, too.
+    """
     records = RECORDS[table]
     newest = (records.c.sys_updated_on.desc(), records.c.sys_id.desc())
-    wanted = records.select().where(*_where(records, conditions)).order_by(*newest).limit(limit)
+    wanted = records.select().where(*_where(records, conditions, deleted)).order_by(*newest).limit(limit)
     with connection.execute(wanted, execution_options={"yield_per": READ_ROWS}) as result:
         yield from map(dict, result.mappings())
 
 
-def count(connection: sa.Connection, table: str, conditions: Sequence[Condition] = ()) -> int:
+def count(connection: sa.Connection, table: str, conditions: Sequence[Condition] = (), *, deleted: bool = False) -> int:
     records = RECORDS[table]
-    counted = sa.select(sa.func.count()).select_from(records).where(*_where(records, conditions))
+    counted = sa.select(sa.func.count()).select_from(records).where(*_where(records, conditions, deleted))
     return connection.execute(counted).scalar_one()
 
 
@@ -64,12 +72,14 @@ def count_tables(connection: sa.Connection) -> list[TableCount]:
 
 
 def _count_table(connection: sa.Connection, name: str, records: sa.Table) -> TableCount:
-    row = connection.execute(sa.select(sa.func.count(), sa.func.max(records.c.sys_updated_on))).one()
+    standing = sa.func.count().filter(records.c.sys_deleted_on.is_(None))
+    row = connection.execute(sa.select(standing, sa.func.max(records.c.sys_updated_on))).one()
     return TableCount(name, row[0], row[1])
 
 
-def _where(records: sa.Table, conditions: Sequence[Condition]) -> list[sa.ColumnElement[bool]]:
-    return [_condition(records.c[condition.field], condition) for condition in conditions]
+def _where(records: sa.Table, conditions: Sequence[Condition], deleted: bool) -> list[sa.ColumnElement[bool]]:
+    wanted = [_condition(records.c[condition.field], condition) for condition in conditions]
+    return wanted if deleted else [*wanted, records.c.sys_deleted_on.is_(None)]
 
 
 def _condition(column: sa.ColumnElement[Any], condition: Condition) -> sa.ColumnElement[bool]:
