@@ -96,6 +96,9 @@ def _length(validation: Validation, faults: FaultList) -> Check | None:
         faults.add("validation.min_length", f"{low} to {most} is no range of lengths.")
 
     def breaks(texts: Column) -> list[int]:
+        sizes = set(map(len, filter(None, texts)))
+        if all(texts) and low <= min(sizes, default=low) and max(sizes, default=low) <= most:
+            return []
         return [index for index, text in enumerate(texts) if text is not None and not low <= len(text) <= most]
 
     def explain(text: str) -> str:

@@ -132,7 +132,7 @@ class CompiledMapping:
             columns=self.columns,
             rows=rows if len(kept) == len(rows) else [rows[index] for index in kept],
             versions=versions if len(kept) == len(rows) else [versions[index] for index in kept],
-            rejects=[*_no_objects(records), *self._rejects(batch, keys, faults)],
+            rejects=[*(() if objects is records else _no_objects(records)), *self._rejects(batch, keys, faults)],
             read=len(records),
             superseded=len(accepted) - len(kept),
             indexes=kept if len(objects) == len(records) else _places(records, kept),
@@ -190,7 +190,9 @@ def _places(records: Sequence[Any], kept: Sequence[int]) -> list[int]:
     return [places[index] for index in kept]
 
 
-def _objects(records: Sequence[Any]) -> list[SourceRecord]:
+def _objects(records: Sequence[Any]) -> Sequence[SourceRecord]:
+    if set(map(type, records)) <= {dict}:
+        return records
     return [record for record in records if isinstance(record, dict)]
 
 

@@ -75,14 +75,16 @@ def compile_read(field: str, null_values: Sequence[Any]) -> Read:
     """Reads a field; values that mean "no value" become None. `null_values` are JSON scalars."""
     if not null_values:
         return lambda batch: batch.column(field)
-    return lambda batch: _without_nulls(batch.column(field), null_values)
-
-
-def _without_nulls(values: Column, null_values: Sequence[Any]) -> Column:
     texts = {null for null in null_values if isinstance(null, str)}
     keys = {_scalar_key(null) for null in null_values}
+    return lambda batch: _without_nulls(batch.column(field), texts, keys)
+
+
+def _without_nulls(values: Column, texts: set[str], keys: set[tuple[str, Any]]) -> Column:
     if len(texts) == len(keys):
         try:
+            if texts.isdisjoint(values):
+                return values
             return [None if value in texts else value for value in values]
         except TypeError:
             pass  # a list or an object among the values

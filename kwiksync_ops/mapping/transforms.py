@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kwiksync_ops import vocabulary
-from kwiksync_ops.mapping.coercion import text_of, texts_of
+from kwiksync_ops.mapping.coercion import texts_of
 from kwiksync_ops.mapping.date_format import compile_date_format
 from kwiksync_ops.mapping.faults import Column, Fault, shown, unmappable
 from kwiksync_ops.mapping.rule_config import suggestion
@@ -39,19 +39,20 @@ def _compile_concatenate(context: RuleContext) -> CompiledTransform | None:
         return None
     reads = [context.read(field) for field in fields]
 
-    def join(parts: tuple[Any, ...]) -> Any:
-        texts = [text_of(part) for part in parts]
-        if fault := next((text for text in texts if isinstance(text, Fault)), None):
-            return fault
-        return _joined(texts, separator, on_null)
+    def join(batch: SourceBatch) -> Column:
+        columns = [texts_of(read(batch)) for read in reads]
+        try:
+            return list(map(separator.join, zip(*columns, strict=True)))
+        except TypeError:  # a null or a fault among the texts
+            return [_joined(parts, separator, on_null) for parts in zip(*columns, strict=True)]
 
-    return CompiledTransform(
-        lambda batch: [join(parts) for parts in zip(*(read(batch) for read in reads), strict=True)]
-    )
+    return CompiledTransform(join)
 
 
-def _joined(texts: list[Any], separator: str, on_null: str) -> str | None:
-    """None where every part is null, or one is and the rule says so."""
+def _joined(texts: tuple[Any, ...], separator: str, on_null: str) -> str | Fault | None:
+    """None where every part is null, or one is and the rule says so; the first Fault where there is one."""
+    if Fault in map(type, texts):
+        return next(text for text in texts if type(text) is Fault)
     present = [text for text in texts if text is not None]
     if not present or (on_null == "null" and len(present) < len(texts)):
         return None

@@ -27,7 +27,7 @@ from kwiksync_ops.storage.batches import Batch, Counts
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection
-from kwiksync_ops.storage.records import HubLookups, fingerprint, known_states
+from kwiksync_ops.storage.records import HubLookups, fingerprint, fingerprints, known_states
 from kwiksync_ops.storage.stage import MAPPED, RAW, Stage, StagedPage
 from kwiksync_ops.vocabulary import Mode, SyncStatus
 
@@ -288,8 +288,7 @@ def _batches(
         return
     for index, records in enumerate(parts):
         mapped = mapping.apply(records, lookups)
-        prints = [fingerprint(records[at]) for at in mapped.indexes]
-        mapped = replace(mapped, fingerprints=prints)
+        mapped = replace(mapped, fingerprints=fingerprints([records[at] for at in mapped.indexes]))
         rejects = [*mapped.rejects]
         if index == 0 and page.rejects:
             rejects += page.rejects
