@@ -63,9 +63,9 @@ class RestTarget:
         method = push.update.method if push.update and not push.is_bulk(Action.UPDATE) else "PATCH"
         return method == "PATCH" if push.changes_only is None else push.changes_only
 
-    def call_records(self, request: PushRequest) -> int:
-        bulk = self._push(request).bulk
-        return bulk.records if bulk else 1
+    def call_records(self, request: PushRequest, action: Action) -> int:
+        push = self._push(request)
+        return push.bulk.records if push.bulk and push.is_bulk(action) else 1
 
     def push(self, request: PushRequest, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """See `Target.push`. A bulk call that is refused whole is told as `unsent` for each: send fewer at once."""
@@ -124,7 +124,7 @@ class RestTarget:
     def _fields(self, push: PushOptions, delivery: Delivery) -> dict[str, Any]:
         sent = dict(delivery.payload)
         if push.correlation_field and delivery.action == Action.CREATE:
-            sent[push.correlation_field] = delivery.idempotency_key
+            sent[push.correlation_field] = delivery.record_id
         return sent
 
     def _receipt(self, request: PushRequest, push: PushOptions, delivery: Delivery, answer: Answer) -> Receipt:
@@ -303,11 +303,11 @@ class RestTarget:
             return self._sound(answer, push.read.record_path), answer.headers.get("ETag") if push.etag else None
         if push.find is None:
             return MISSING, None
-        path = f"{push.find.path}?{urlencode({push.find.param: delivery.idempotency_key})}"
+        path = f"{push.find.path}?{urlencode({push.find.param: delivery.record_id})}"
         answer = self._call(request, Endpoint("GET", path), {}, None)
         records = self._sound(answer, push.find.records_path)
         mine = tuple(push.find.field.split("."))
-        found = [one for one in records if _text(value_at(one, mine)) == delivery.idempotency_key]
+        found = [one for one in records if _text(value_at(one, mine)) == delivery.record_id]
         return (found[0] if found else None), None
 
     def _sound(self, answer: Answer, path: Path) -> Any:

@@ -51,6 +51,7 @@ class Delivery:
     Attributes:
         id: of the outbox row.
         key: the record's id at the system; None for a create whose id the system gives.
+        record_id: the record's sys_id in the hub, by which it is found where its id at the system is not known.
         payload: the mapped fields; for an update of a system that takes partial ones, those that changed.
         idempotency_key: the same at every attempt.
         etag: version of the record at the system that the change is based on, where it is known.
@@ -64,6 +65,7 @@ class Delivery:
     idempotency_key: str
     etag: str | None = None
     job: str | None = None
+    record_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ class Target(Protocol):
         """Whether an update holds just the changed fields (PATCH), not the whole record (PUT)."""
         ...
 
-    def call_records(self, request: PushRequest) -> int:
-        """How many deliveries one call of `push` may hold: 1, or the size of a bulk call."""
+    def call_records(self, request: PushRequest, action: Action) -> int:
+        """How many deliveries of an action one call of `push` may hold: 1, or the size of a bulk call."""
         ...
 
     def push(self, request: PushRequest, deliveries: Sequence[Delivery]) -> list[Receipt]:

@@ -101,7 +101,7 @@ class _Sending:
         self._target = target
         self._formatter = formatter
         self._request = push_request(sync)
-        self._size = target.call_records(self._request)
+        self._sizes = {action: target.call_records(self._request, action) for action in Action}
         self._largest: dict[str, int] = {}
         self._conflicts: Counter[str] = Counter()
         self._stalls = 0
@@ -112,8 +112,9 @@ class _Sending:
     def next_call(self) -> list[OutboxRow]:
         """Queued rows of one action, as many as one call may hold."""
         for action in (Action.CREATE, Action.UPDATE, Action.DELETE):
-            if rows := _rows(self._sync, DeliveryState.QUEUED, action=action, limit=self._size):
-                return rows[: min(self._largest.get(row.sys_id, self._size) for row in rows)]
+            size = self._sizes[action]
+            if rows := _rows(self._sync, DeliveryState.QUEUED, action=action, limit=size):
+                return rows[: min(self._largest.get(row.sys_id, size) for row in rows)]
         return []
 
     def call(self, rows: list[OutboxRow]) -> None:
@@ -139,13 +140,11 @@ class _Sending:
         if spent:
             _record(self._sync, [unconfirmed(row, self._sync) for row in spent], 0)
         rows = [row for row in rows if row not in spent]
-        for start in range(0, len(rows), self._size):
-            part = rows[start : start + self._size]
-            if repeat == Repeat.LOOK:
-                self._look(part)
-                continue
-            for action in dict.fromkeys(row.action for row in part):
-                self.call([row for row in part if row.action == action])
+        for action in dict.fromkeys(row.action for row in rows):
+            size = self._sizes[Action(action)]
+            mine = [row for row in rows if row.action == action]
+            for start in range(0, len(mine), size):
+                (self._look if repeat == Repeat.LOOK else self.call)(mine[start : start + size])
 
     def again(self, rows: Sequence[OutboxRow]) -> None:
         """Send records anew as they stand now, in place of deliveries that met a change at the system."""
@@ -288,4 +287,13 @@ def _rows(
 
 def _delivery(row: OutboxRow) -> Delivery:
     payload = json.loads(row.payload, parse_float=Decimal)
-    return Delivery(row.sys_id, Action(row.action), row.external_id, payload, row.idempotency_key, row.etag, row.job)
+    return Delivery(
+        row.sys_id,
+        Action(row.action),
+        row.external_id,
+        payload,
+        row.idempotency_key,
+        row.etag,
+        row.job,
+        row.record_sys_id,
+    )

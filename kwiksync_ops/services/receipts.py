@@ -55,9 +55,7 @@ def told_of(row: OutboxRow, receipt: Receipt, sync: TableSync) -> Told | None:
             return None
 
 
-_REFUSED = (
-    "Correct the record, or its outbound mapping; it is sent again when it changes, or by kwiksync outbox resend."
-)
+_REFUSED = "Correct the record, or its mapping. It is sent when it changes, or by kwiksync outbox resend ID."
 _DOUBLE = "Link the two: kwiksync outbox confirm ID --key KEY; or delete one of them."
 _GONE_TEXT = "The record was deleted at the system, while it was changed in the hub."
 _GONE = "Delete it in the hub too; or let hub_wins be its conflict policy, which creates it again."
