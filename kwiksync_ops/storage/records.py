@@ -139,8 +139,10 @@ def merge(connection: sa.Connection, batch: MappedBatch, author: Author) -> Merg
     """
     links = _read_links(connection, author.system, batch.table, [row[0] for row in batch.rows])
     links |= _adopt(connection, batch, author.system, links)
-    revived = tombstones.revive_incoming(connection, batch, links, author)
-    existing = _read_existing(connection, batch, [link.sys_id for link in links.values()])
+    sys_ids, revived = [link.sys_id for link in links.values()], set[str]()
+    existing, has_buried = _read_existing(connection, batch, sys_ids)
+    if has_buried and (revived := tombstones.revive_incoming(connection, batch, links, author)):
+        existing, _ = _read_existing(connection, batch, sys_ids)
     rebased = two_way.rebase(connection, batch, links, existing, author)
     changes = _compare(batch, links, existing, author, rebased)
     _write(connection, batch, changes, author)
@@ -200,22 +202,26 @@ def _unlinked(dialect: str, table: str) -> sa.Select[Any]:
 
 def _read_existing(
     connection: sa.Connection, batch: MappedBatch, sys_ids: Collection[str]
-) -> dict[str, tuple[int, tuple[Any, ...]]]:
-    """By sys_id: the modification count and the values in the order of the batch's columns, without external_id."""
+) -> tuple[dict[str, tuple[int, tuple[Any, ...]]], bool]:
+    """By sys_id: the modification count and the values in the order of the batch's columns, without external_id.
+
+    Then whether one of them is deleted.
+    """
     if not sys_ids:
-        return {}
+        return {}, False
     statement = _existing(connection.dialect.name, batch.table, batch.columns[1:])
     if len(sys_ids) >= MANY:
         use_wait(connection)
-    rows = connection.execute(statement, {"sys_ids": as_list(sys_ids)})
-    return {row[0]: (row[1], row[2:]) for row in map(tuple, rows.all())}
+    rows = [tuple(row) for row in connection.execute(statement, {"sys_ids": as_list(sys_ids)})]
+    return {row[0]: (row[1], row[3:]) for row in rows}, any(row[2] for row in rows)
 
 
 @lru_cache
 def _existing(dialect: str, table: str, columns: tuple[str, ...]) -> sa.Select[Any]:
     records = RECORDS[table]
     wanted = [as_read(dialect, records.c[name]) for name in columns]
-    return sa.select(records.c.sys_id, records.c.sys_mod_count, *wanted).where(
+    is_deleted = records.c.sys_deleted_on.is_not(None)
+    return sa.select(records.c.sys_id, records.c.sys_mod_count, is_deleted, *wanted).where(
         among_given(dialect, records.c.sys_id, "sys_ids")
     )
 
