@@ -112,14 +112,16 @@ def as_read(dialect: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 
 def _csv(rows: Rows) -> bytes:
     """Rows as COPY reads them: lines of JSON without their brackets are CSV whose quotes a backslash escapes."""
-    values = rows.values
+    values, hexes = rows.values, 0
     for place, name in enumerate(rows.columns):
         if isinstance(rows.table.c[name].type, sa.LargeBinary):
-            columns: list[Iterable[Any]] = list(zip(*values, strict=True))
-            columns[place] = map(_hex, columns[place])
+            columns: list[Sequence[Any]] = list(zip(*values, strict=True))
+            hexes += len(columns[place]) - columns[place].count(None)
+            columns[place] = list(map(_hex, columns[place]))
             values = list(zip(*columns, strict=True))
-    lines = _JSON.encode_lines(values)[1:-2].replace(b"]\n[", b"\n")
-    return _unescaped(lines) if b"\\" in lines else lines
+    lines = _JSON.encode_lines(values)
+    text = b"\n".join([line[1:-1] for line in lines.split(b"\n")])
+    return text if lines.count(b"\\") == 2 * hexes else _unescaped(text)
 
 
 def _hex(value: bytes | None) -> str | None:
@@ -128,8 +130,6 @@ def _hex(value: bytes | None) -> str | None:
 
 def _unescaped(lines: bytes) -> bytes:
     """CSV knows two escapes, of the quote and of the backslash itself; JSON's others become what they stand for."""
-    if b"\\" not in lines.replace(rb"\\", b"").replace(rb"\"", b""):
-        return lines
     lines = lines.replace(rb"\\", _BACKSLASH)
     for escape, meant in _ESCAPES.items():
         lines = lines.replace(escape, meant)
