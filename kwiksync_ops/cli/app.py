@@ -18,8 +18,10 @@ import typer
 
 from kwiksync_ops.cli import (
     configuration,
+    conflicts,
     database,
     doctor,
+    edit,
     errors,
     keys,
     outbox,
@@ -60,6 +62,10 @@ app.command(rich_help_panel=_DAY)(verify.verify)
 app.command(rich_help_panel=_DAY)(records.records)
 app.command(rich_help_panel=_DAY)(undo.undo)
 app.add_typer(errors.app, name="errors", rich_help_panel=_DAY)
+app.command(rich_help_panel=_DAY)(edit.edit)
+app.command(rich_help_panel=_DAY)(edit.create)
+app.command(rich_help_panel=_DAY)(edit.delete)
+app.add_typer(conflicts.app, name="conflicts", rich_help_panel=_DAY)
 app.add_typer(outbox.app, name="outbox", rich_help_panel=_DAY)
 app.command(rich_help_panel=_FILES)(configuration.plan)
 app.command(rich_help_panel=_FILES)(preview.preview)

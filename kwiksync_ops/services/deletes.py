@@ -25,10 +25,10 @@ from kwiksync_ops.storage.batches import Counts
 from kwiksync_ops.storage.checkpoints import Checkpoint, Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection
-from kwiksync_ops.storage.pending import HubEdit, pending_edits
 from kwiksync_ops.storage.seen_keys import Missing
+from kwiksync_ops.storage.two_way import Pending, pending
 from kwiksync_ops.system_spec.spec import TableSpec
-from kwiksync_ops.vocabulary import ConflictPolicy, Severity
+from kwiksync_ops.vocabulary import ConflictPolicy, Resolution, Severity
 
 log = logging.getLogger(__name__)
 
@@ -218,15 +218,15 @@ def _delete_batch(connection: Connection, sync: TableSync, page: Sequence[Missin
     return buried
 
 
-def _edits(connection: Connection, sync: TableSync, page: Sequence[Missing]) -> dict[str, HubEdit]:
+def _edits(connection: Connection, sync: TableSync, page: Sequence[Missing]) -> dict[str, Pending]:
     """What the system has not got yet of the records that it deleted; only where it is written to."""
     if sync.run.system.direction != "both" or not sync.table.outbound_mapping:
         return {}
     ahead = {gone.sys_id: gone.agreed for gone in page if gone.agreed is not None and gone.agreed < gone.mod_count}
-    return pending_edits(connection, sync.table.table, ahead, sync.run.system.system)
+    return pending(connection, sync.run.system.system, sync.table.table, ahead)
 
 
-def _winner(sync: TableSync, gone: Missing, edit: HubEdit) -> str:
+def _winner(sync: TableSync, gone: Missing, edits: Pending) -> str:
     """`system`: it is deleted; `hub`: it is created there again; `nobody`: a person decides."""
     match sync.table.conflict.policy:
         case ConflictPolicy.SYSTEM_WINS:
@@ -236,7 +236,11 @@ def _winner(sync: TableSync, gone: Missing, edit: HubEdit) -> str:
         case ConflictPolicy.MANUAL:
             return "nobody"
         case _:
-            return "system" if gone.at is not None and gone.at > _moment_text(edit.at) else "hub"
+            return (
+                "system"
+                if gone.at is not None and gone.at > max(_moment_text(edit.at) for edit in edits.fields.values())
+                else "hub"
+            )
 
 
 _SETTLED = {
@@ -250,7 +254,7 @@ def _log_conflicts(
     connection: Connection,
     sync: TableSync,
     page: Sequence[Missing],
-    edited: dict[str, HubEdit],
+    edited: dict[str, Pending],
     settled: dict[str, str],
 ) -> None:
     entries = [
@@ -275,18 +279,32 @@ def _log_conflicts(
     error_log.append(connection, key, error_log.not_logged(connection, key, fresh), now=sync.clock.now())
 
 
-def _conflict(sync: TableSync, gone: Missing, edit: HubEdit, winner: str) -> ErrorEntry:
+def _conflict(sync: TableSync, gone: Missing, edits: Pending, winner: str) -> ErrorEntry:
     system, policy = sync.run.system.system, sync.table.conflict.policy
+    names = ", ".join(sorted(edits.fields))
+    last = max(edits.fields.values(), key=lambda edit: edit.at)
+    document = {
+        "sys_id": gone.sys_id,
+        "field": "sys_deleted_on",
+        "base": None,
+        "hub": {name: [edit.base, edit.value] for name, edit in edits.fields.items()},
+        "hub_changed_on": last.at.isoformat(),
+        "hub_changed_by": last.who,
+        "system": "deleted",
+        "system_changed_on": gone.at,
+        "policy": policy,
+        "winner": None if winner == "nobody" else winner,
+    }
     return ErrorEntry(
         code=ConflictError.code,
-        message=f"{gone.external_id} was deleted at {system}, while its {', '.join(sorted(edit.changes))} was changed "
+        message=f"{gone.external_id} was deleted at {system}, while its {names} was changed "
         f"in the hub. {_SETTLED[winner].format(policy=policy, system=system)}",
         severity=Severity.ERROR if winner == "nobody" else Severity.WARNING,
         remedy="Look at kwiksync conflicts show, and decide." if winner == "nobody" else "Nothing is to be done.",
         field="sys_deleted_on",
         external_id=gone.external_id,
-        payload=json.dumps({"hub": edit.changes, "system": {"sys_deleted_on": gone.at}}, default=str),
-        faults=[{"code": ConflictError.code, "field": "sys_deleted_on", "message": "deleted at the system"}],
+        payload=json.dumps(document),
+        resolution=Resolution.OPEN if winner == "nobody" else Resolution.RESOLVED,
     )
 
 

@@ -41,7 +41,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class ErrorEntry:
-    """One error row. `payload` is the record as JSON text with its secrets removed; `faults` lists all its faults."""
+    """One error row. `payload` is the record as JSON text with its secrets removed; `faults` lists all its faults.
+
+    `resolution` is open, unless the row only tells what was decided already.
+    """
 
     code: str
     message: str
@@ -52,6 +55,7 @@ class ErrorEntry:
     payload: str | None = None
     faults: Sequence[Mapping[str, Any]] = ()
     stack_trace: str | None = None
+    resolution: str = Resolution.OPEN
 
 
 def append(
@@ -83,7 +87,7 @@ def append(
             run.run_id,
             batch,
             attempt,
-            str(Resolution.OPEN),
+            str(entry.resolution),
         )
         for entry in entries
     ]

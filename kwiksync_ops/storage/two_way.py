@@ -152,9 +152,7 @@ def rebase(
     """
     if author.policies is None:
         return {}
-    diverged = {
-        external_id: link for external_id, link in links.items() if _has_diverged(batch, link, existing, author)
-    }
+    diverged = {external_id: link for external_id, link in links.items() if _has_diverged(link, existing, author)}
     if not diverged:
         return {}
     agreed = {link.sys_id: link.mod_count for link in diverged.values() if link.mod_count is not None}
@@ -170,9 +168,7 @@ def rebase(
     return merger.rebased
 
 
-def _has_diverged(
-    batch: MappedBatch, link: Link, existing: Mapping[str, tuple[int, tuple[Any, ...]]], author: Author
-) -> bool:
+def _has_diverged(link: Link, existing: Mapping[str, tuple[int, tuple[Any, ...]]], author: Author) -> bool:
     """The hub has what the system does not know; or the system could change what the hub owns."""
     known = existing.get(link.sys_id)
     if known is None or link.mod_count is None:
@@ -344,12 +340,9 @@ def _log(connection: sa.Connection, table: str, conflicts: Sequence[_Conflict], 
     if not conflicts:
         return
     run = TableRun(author.run_id, author.system, Direction.INBOUND, table)
-    _supersede(connection, run, conflicts, author)
-    entries = list(_entries(conflicts, author.system))
-    error_log.append(connection, run, entries, now=author.now)
-    decided = [conflict for conflict in conflicts if conflict.winner]
-    for conflict in decided:
-        _close(connection, run, conflict, author, Resolution.RESOLVED)
+    for conflict in conflicts:
+        _supersede(connection, run, conflict, author)
+    error_log.append(connection, run, list(_entries(conflicts, author.system)), now=author.now)
 
 
 def _entries(conflicts: Sequence[_Conflict], system: str) -> Iterator[ErrorEntry]:
@@ -378,18 +371,12 @@ def _entries(conflicts: Sequence[_Conflict], system: str) -> Iterator[ErrorEntry
             field=one.name,
             external_id=one.external_id,
             payload=json.dumps(document, ensure_ascii=False),
+            resolution=Resolution.RESOLVED if one.winner else Resolution.OPEN,
         )
 
 
-def _supersede(connection: sa.Connection, run: TableRun, conflicts: Sequence[_Conflict], author: Author) -> None:
+def _supersede(connection: sa.Connection, run: TableRun, conflict: _Conflict, author: Author) -> None:
     """A newer conflict of a field takes the place of one that is open."""
-    for conflict in conflicts:
-        _close(connection, run, conflict, author, Resolution.RESOLVED)
-
-
-def _close(
-    connection: sa.Connection, run: TableRun, conflict: _Conflict, author: Author, resolution: Resolution
-) -> None:
     connection.execute(
         ERROR_LOG.update()
         .where(
@@ -400,5 +387,5 @@ def _close(
             ERROR_LOG.c.field == conflict.name,
             ERROR_LOG.c.resolution == Resolution.OPEN,
         )
-        .values(resolution=str(resolution), resolved_on=author.now, resolved_by="conflict policy")
+        .values(resolution=str(Resolution.RESOLVED), resolved_on=author.now, resolved_by="conflict policy")
     )

@@ -1,0 +1,146 @@
+"""Records changed by a person in the hub: checked, with history and audit, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.declared.fault import did_you_mean
+from kwiksync_ops.errors import ConfigurationError, ConflictError, ValidationError
+from kwiksync_ops.mapping.coercion import compile_coercion
+from kwiksync_ops.mapping.faults import Fault
+from kwiksync_ops.services.records import find_record_table
+from kwiksync_ops.storage import audit, edits, tombstones
+from kwiksync_ops.storage.hub import Connection, Hub
+from kwiksync_ops.vocabulary import ColumnType, RecordTable
+
+_OWN_BASE = ("active",)
+
+
+def edit_record(
+    hub: Hub,
+    table: str,
+    sys_id: str,
+    values: Mapping[str, Any],
+    *,
+    who: str,
+    clock: Clock,
+    expected_mod_count: int | None = None,
+) -> dict[str, tuple[Any, Any]]:
+    """Change fields of a record; what changed, old and new.
+
+    Args:
+        values: by column, as text or as values of the column's type; None and empty text are "no value".
+        expected_mod_count: the `sys_mod_count` that the person saw.
+
+    Raises:
+        ConfigurationError: there is no such table, field or record.
+        ValidationError: a value is not one of its column; nothing was changed.
+        ConflictError: the record was changed since the person looked.
+    """
+    found = find_record_table(table)
+    typed = _typed(found, values)
+
+    def work(connection: Connection) -> dict[str, tuple[Any, Any]]:
+        row = edits.read(connection, found.name, sys_id)
+        if row is None or row["sys_deleted_on"] is not None:
+            raise _missing(found, sys_id)
+        if expected_mod_count is not None and row["sys_mod_count"] != expected_mod_count:
+            raise ConflictError(
+                f"{found.name} {sys_id} was changed by {row['sys_updated_by']} since you looked.",
+                remedy="Look at it again, then repeat your edit.",
+            )
+        _check_references(connection, found, typed)
+        now = clock.now()
+        changes = edits.update(connection, found.name, row, typed, who=who, now=now)
+        if changes:
+            _audit(connection, "record.update", found, sys_id, {"changes": changes}, who, clock)
+        return changes
+
+    return hub.write(work)
+
+
+def create_record(hub: Hub, table: str, values: Mapping[str, Any], *, who: str, clock: Clock) -> str:
+    """Make a record in the hub; its sys_id. Raises as `edit_record`."""
+    found = find_record_table(table)
+    typed = _typed(found, values)
+    if not any(value is not None for value in typed.values()):
+        raise ConfigurationError(f"A record of {found.name} without a value is none.", remedy="Give a field: name=Dam.")
+
+    def work(connection: Connection) -> str:
+        _check_references(connection, found, typed)
+        sys_id = edits.create(connection, found.name, typed, who=who, now=clock.now())
+        _audit(connection, "record.create", found, sys_id, {"values": typed}, who, clock)
+        return sys_id
+
+    return hub.write(work)
+
+
+def delete_records(hub: Hub, table: str, sys_ids: Sequence[str], *, who: str, clock: Clock) -> int:
+    """Delete records: they stay as tombstones, so that their deletion can be sent, and undone.
+
+    Raises:
+        ConfigurationError: one of them does not exist; nothing was deleted.
+    """
+    found = find_record_table(table)
+
+    def work(connection: Connection) -> int:
+        for sys_id in sys_ids:
+            if not edits.exists(connection, found.name, sys_id):
+                raise _missing(found, sys_id)
+        number = tombstones.bury(
+            connection, found.name, sys_ids, system=None, run_id=edits.BY_HAND, who=who, now=clock.now()
+        )
+        for sys_id in sys_ids:
+            _audit(connection, "record.delete", found, sys_id, {}, who, clock)
+        return number
+
+    return hub.write(work)
+
+
+def _typed(table: RecordTable, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as their columns hold them."""
+    names = [*(column.name for column in table.columns), *_OWN_BASE]
+    typed: dict[str, Any] = {}
+    for name, value in values.items():
+        column = table.column(name)
+        if column is None or name not in names:
+            raise ConfigurationError(
+                f"{table.name} has no field {name!r} that can be edited.{did_you_mean(name, names)}",
+                remedy=f"Use one of: {', '.join(names)}.",
+            )
+        typed[name] = None if value in (None, "") else compile_coercion(column).convert(value)
+        if isinstance(typed[name], Fault):
+            raise ValidationError(f"{name} {typed[name].reason}", remedy="Nothing was changed; correct the value.")
+    return typed
+
+
+def _check_references(connection: Connection, table: RecordTable, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        column = table.column(name)
+        if value is None or column is None or column.type != ColumnType.REFERENCE or not column.references:
+            continue
+        if not edits.exists(connection, column.references, value):
+            raise ValidationError(
+                f"{name} refers to a record of {column.references}, and there is none with the sys_id {value!r}.",
+                remedy=f"Take a sys_id from kwiksync records {column.references}.",
+            )
+
+
+def _missing(table: RecordTable, sys_id: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{table.name} has no record {sys_id!r}.", remedy=f"Take a sys_id from kwiksync records {table.name}."
+    )
+
+
+def _audit(
+    connection: Connection,
+    action: str,
+    table: RecordTable,
+    sys_id: str,
+    details: Mapping[str, Any],
+    who: str,
+    clock: Clock,
+) -> None:
+    audit.append(connection, action, f"{table.name} {sys_id}", who=who, now=clock.now(), details=details)
