@@ -210,7 +210,10 @@ def _prepared(
     for page in pages:
         staged = _staged(sync, page)
         reach = reach.after(staged)
-        yield staged, list(_batches(sync, staged, mapping, lookups, reach))
+        ready = list(_batches(sync, staged, mapping, lookups, reach))
+        for batch in ready:  # its digest is computed here, not while the database waits for it
+            log.debug("Batch %d of %s is ready, digest %s", batch.number, sync.table.table, batch.digest)
+        yield staged, ready
 
 
 def _staged(sync: TableSync, page: Page) -> StagedPage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -38,6 +39,14 @@ class Batch:
     errors: Sequence[ErrorEntry]
     watermark: Watermark | None = None
     resume: Mapping[str, Any] | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells a batch from the others of its run: its number, its rows with their versions, and its rejects."""
+        mapped = self.mapped
+        rejects = [(error.code, error.external_id, error.message) for error in self.errors]
+        content = (self.number, mapped.columns, mapped.rows, mapped.versions, mapped.read, rejects)
+        return hashlib.sha256(msgspec.msgpack.encode(content)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,7 @@ def load(
     """
     lease.renew(connection, token)
     page = {} if calls < 0 else {"pages": 1, "api_calls": calls}
-    digest = _digest(batch)
-    number, errors = batch.number, batch.errors
+    digest, number, errors = batch.digest, batch.number, batch.errors
     if there := _with_number_or_digest(connection, run, number, digest):
         if digest in there:
             sync_log.count(connection, run, page)
@@ -166,14 +174,6 @@ def _with_number_or_digest(connection: sa.Connection, run: TableRun, number: int
 
 def _free_number(connection: sa.Connection, run: TableRun) -> int:
     return int(connection.execute(sa.select(sa.func.max(BATCH.c.number) + 1).where(*_of(run))).scalar_one())
-
-
-def _digest(batch: Batch) -> str:
-    """Tells a batch from the others of its run: its number, its rows with their versions, and its rejects."""
-    mapped = batch.mapped
-    rejects = [(error.code, error.external_id, error.message) for error in batch.errors]
-    content = (batch.number, mapped.columns, mapped.rows, mapped.versions, mapped.read, rejects)
-    return hashlib.sha256(msgspec.msgpack.encode(content)).hexdigest()
 
 
 def _of(run: TableRun) -> tuple[sa.ColumnElement[bool], ...]:
