@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -47,11 +48,11 @@ class Try:
 
 
 class SyncProcesses:
-    """Starts tries one at a time; each is waited for before the next."""
+    """Starts tries one at a time; each is waited for before the next. `module` is the helper's program."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "tests.support.killed_sync") -> None:
         self._helper = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.killed_sync"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -66,7 +67,7 @@ class SyncProcesses:
     ) -> None:
         self._helper.communicate(timeout=60)
 
-    def start(self, wanted: Try) -> int:
+    def start(self, wanted: Any) -> int:
         """The process id of a try that begins now."""
         self._tell(asdict(wanted))
         return int(self._answer())
@@ -76,7 +77,7 @@ class SyncProcesses:
         self._tell({})
         return int(self._answer())
 
-    def run(self, wanted: Try, *, kill_after_s: float) -> int:
+    def run(self, wanted: Any, *, kill_after_s: float) -> int:
         pid = self.start(wanted)
         time.sleep(kill_after_s)
         os.kill(pid, signal.SIGKILL)
@@ -98,14 +99,14 @@ def _import_what_tries_need() -> None:
         import_module(name)
 
 
-def serve() -> None:
+def serve(work: Callable[[dict[str, Any]], None]) -> None:
     """The helper: a line in starts a try and answers its process id, an empty object waits for its end."""
     _import_what_tries_need()
     pid = 0
     for line in sys.stdin:
         message = json.loads(line)
         if message:
-            pid = os.fork() or _child(Try(**message))
+            pid = os.fork() or _child(work, message)
             answer = pid
         else:
             # The child stays a zombie until here: its id can't be another's when the parent kills it.
@@ -114,10 +115,10 @@ def serve() -> None:
         sys.stdout.flush()
 
 
-def _child(wanted: Try) -> int:
+def _child(work: Callable[[dict[str, Any]], None], message: dict[str, Any]) -> int:
     code = 1
     try:
-        _sync(wanted)
+        work(message)
         code = 0
     except Exception:  # noqa: BLE001  # the exit code tells it to the test
         traceback.print_exc()
@@ -144,4 +145,4 @@ def _sync(wanted: Try) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(lambda message: _sync(Try(**message)))

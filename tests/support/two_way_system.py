@@ -26,7 +26,7 @@ from kwiksync_ops.storage.models import ERROR_LOG, OUTBOX, RECORD_HISTORY, RECOR
 from kwiksync_ops.storage.stage import Stage
 from kwiksync_ops.system_spec.loader import load_system
 from kwiksync_ops.system_spec.spec import SystemSpec
-from kwiksync_ops.vocabulary import Direction, Mode, Trigger
+from kwiksync_ops.vocabulary import DeliveryState, Direction, Mode, Trigger
 from tests.support.https_server import Fault, HttpsServer, Request, Response, json_response
 from tests.support.lean_system import LeanApi
 
@@ -95,6 +95,7 @@ class TwoWayApi(LeanApi):
     plan: list[Callable[[Response], Response | Fault]] = field(default_factory=list)
     before: list[Response | Fault] = field(default_factory=list)
     poison: frozenset[str] = frozenset()
+    forgets_keys: bool = False
     versions: Counter[str] = field(default_factory=Counter)
     writes: int = 0
     _answers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -173,7 +174,7 @@ class TwoWayApi(LeanApi):
         if token and token in self._answers:
             return self._answers[token]
         result = self._apply(action, key, fields, etag)
-        if token and result["status"] < 300:
+        if token and result["status"] < 300 and not self.forgets_keys:
             self._answers[token] = result
         return result
 
@@ -327,6 +328,12 @@ class TwoWay:
     def states(self) -> Counter[str]:
         with self.hub.read() as connection:
             return Counter(connection.execute(sa.select(OUTBOX.c.state)).scalars())
+
+    def unconfirmed(self) -> set[str]:
+        """The records of deliveries that a person has to decide about."""
+        with self.hub.read() as connection:
+            wanted = sa.select(OUTBOX.c.record_sys_id).where(OUTBOX.c.state == DeliveryState.UNCONFIRMED)
+            return set(connection.execute(wanted).scalars())
 
     def errors(self) -> list[sa.RowMapping]:
         with self.hub.read() as connection:
