@@ -239,6 +239,7 @@ class Moments:
     def __init__(self, walls: Walls, zone: Zone) -> None:
         self._walls = walls
         self._zone = zone
+        self._latest: tuple[list[str | None], list[str | None]] = ([], [])
         self.has_time = walls.has_time
 
     def wall(self, value: Any) -> datetime:
@@ -272,8 +273,18 @@ class Moments:
         """The moment as UTC text of one width, which sorts as the moments do. Raises MomentError."""
         return _version_text(self.read(value))
 
-    def read_versions(self, texts: Iterable[str | None]) -> list[str | None]:
-        """As read_version, with None for None. Raises ValueError where any text can't be read."""
+    def read_versions(self, texts: list[str | None]) -> list[str | None]:
+        """As read_version, with None for None. Raises ValueError where any text can't be read.
+
+        What was read last is kept: a page's change times are asked for twice, for its records and for its watermark.
+        """
+        latest, versions = self._latest
+        if latest != texts:
+            versions = self._read_versions(texts)
+            self._latest = list(texts), versions
+        return list(versions)
+
+    def _read_versions(self, texts: Iterable[str | None]) -> list[str | None]:
         if isinstance(self._walls, NotationWalls) and self._walls.is_utc:
             return self._walls.read_texts(texts)
         return [_version_text(moment) if moment else None for moment in self.read_all(texts)]

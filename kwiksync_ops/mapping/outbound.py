@@ -6,21 +6,19 @@ The source fields are columns of a KWikSync table, the target fields are the sys
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from types import NoneType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from kwiksync_ops.batch import Reject
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.checks import compile_checks
-from kwiksync_ops.mapping.coercion import Coercion
+from kwiksync_ops.mapping.coercion import Coercion, texts_of
 from kwiksync_ops.mapping.compiled import CompiledRule, RecordFaults
+from kwiksync_ops.mapping.faults import Column as FieldValues
 from kwiksync_ops.mapping.faults import shown
-from kwiksync_ops.mapping.moments import compile_moments
-from kwiksync_ops.mapping.notation import NotationWriter
+from kwiksync_ops.mapping.moment_writer import compile_moment_writer
 from kwiksync_ops.mapping.rule_config import FaultList, MappingFault, RuleConfig, suggestion
 from kwiksync_ops.mapping.rule_context import CompiledTransform, RuleContext
 from kwiksync_ops.mapping.rules import FieldRule, TableMapping
@@ -34,7 +32,9 @@ Payload = dict[str, Any]
 
 _AS_IT_IS = Coercion(frozenset({NoneType}), lambda value: value, bool)
 _TEMPORAL = (ColumnType.DATE, ColumnType.DATETIME)
-_MEASURED = (ColumnType.INTEGER, ColumnType.DECIMAL)
+_MEASURED = (ColumnType.INTEGER, ColumnType.DECIMAL, *_TEMPORAL)
+_OPTIONS = ("omit_null", "as_text")
+"""Keys of any rule's config: what happens to a value when it is sent, whatever the transform."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,16 @@ class Formatted:
 
 @dataclass(frozen=True)
 class _Out:
+    """A compiled rule; `columns` are those that it depends on. `is_text` sends numbers and truths as text."""
+
     rule: CompiledRule
     columns: frozenset[str]
+    is_text: bool
+    omits_null: bool
+
+    def column(self, batch: SourceBatch, faults: RecordFaults) -> FieldValues:
+        values = self.rule.column(batch, faults)
+        return texts_of(values) if self.is_text else values
 
 
 @dataclass(frozen=True)
@@ -67,16 +75,24 @@ class CompiledOutbound:
     def apply(self, records: Sequence[Mapping[str, Any]], lookups: LookupSource) -> Formatted:
         """Format records: values by column, as the hub has them."""
         faults = RecordFaults()
-        batch = SourceBatch([_json_record(record) for record in records], lookups)
+        batch = SourceBatch([*map(dict, records)], lookups)
         names = [out.rule.target for out in self.rules]
-        values = [out.rule.column(batch, faults) for out in self.rules]
+        values = [out.column(batch, faults) for out in self.rules]
         payloads: list[Payload | None] = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+        for name in (out.rule.target for out in self.rules if out.omits_null):
+            _leave_out_nulls(payloads, name)
         rejects = []
         for index, found in sorted(faults.by_record.items()):
             payloads[index] = None
             for name, label, fault in found:
                 rejects.append((index, Reject(fault.code, f"{label} {fault.reason}", name)))
         return Formatted(payloads, rejects)
+
+
+def _leave_out_nulls(payloads: Sequence[Payload | None], name: str) -> None:
+    for payload in payloads:
+        if payload is not None and payload[name] is None:
+            del payload[name]
 
 
 def nested(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,13 +170,12 @@ def _compile_rule(table: RecordTable, rule: FieldRule, sandbox: Sandbox, faults:
     columns = _columns_read(table, rule, faults)
     source = table.column(rule.source_field)
     column = Column(rule.target_field, _kind(rule, source), None)
-    is_value_map = rule.transform == TransformType.VALUE_MAP
-    config = RuleConfig(_turned(rule, faults) if is_value_map else rule.config, faults)
-    context = RuleContext(rule, column, _AS_IT_IS, faults, config, sandbox)
-    if rule.transform == TransformType.DATE_FORMAT:
-        transform = _compile_date(context, source)
-    else:
-        transform = compile_transform(context)
+    options = {key: rule.config.get(key, False) for key in _OPTIONS}
+    for key, is_set in options.items():
+        if not isinstance(is_set, bool):
+            faults.add(f"config.{key}", f"must be true or false, found {shown(is_set)}.")
+    config = RuleConfig(_transform_config(rule, faults), faults)
+    transform = _compile_transform(RuleContext(rule, column, _AS_IT_IS, faults, config, sandbox), source)
     checks = compile_checks(rule.validation, column, faults)
     if transform is None or faults.faults:
         return None
@@ -174,13 +189,29 @@ def _compile_rule(table: RecordTable, rule: FieldRule, sandbox: Sandbox, faults:
         is_required=rule.validation.required,
         checks=checks,
     )
-    return _Out(compiled, columns)
+    return _Out(compiled, columns, is_text=options["as_text"], omits_null=options["omit_null"])
+
+
+def _compile_transform(context: RuleContext, source: Column | None) -> CompiledTransform | None:
+    is_temporal = source is not None and source.type in _TEMPORAL
+    transform = context.rule.transform
+    if transform == TransformType.DATE_FORMAT and source is not None and not is_temporal:
+        context.faults.add("source_field", f"{source.name} is a column of type {source.type}, not of dates or times.")
+    if transform == TransformType.DATE_FORMAT or (transform == TransformType.DIRECT and is_temporal):
+        return compile_moment_writer(context)
+    return compile_transform(context)
+
+
+def _transform_config(rule: FieldRule, faults: FaultList) -> Mapping[str, Any]:
+    """What the transform itself is to read."""
+    config = _turned(rule, faults) if rule.transform == TransformType.VALUE_MAP else rule.config
+    return {key: value for key, value in config.items() if key not in _OPTIONS}
 
 
 def _kind(rule: FieldRule, source: Column | None) -> ColumnType:
-    """What a range is measured in: a number that goes out as it is stays one, all else is text."""
-    is_number = rule.transform == TransformType.DIRECT and source is not None and source.type in _MEASURED
-    return source.type if source is not None and is_number else ColumnType.TEXT
+    """What a range is measured in: what goes out as it is keeps its type, all else is text, or a number."""
+    is_direct = rule.transform == TransformType.DIRECT and source is not None and source.type in _MEASURED
+    return source.type if source is not None and is_direct else ColumnType.TEXT
 
 
 def _columns_read(table: RecordTable, rule: FieldRule, faults: FaultList) -> frozenset[str]:
@@ -217,43 +248,3 @@ def _chosen(value: str, words: list[str], prefer: Collection[str], faults: Fault
         all_words = ", ".join(map(shown, words))
         faults.add("config.mappings", f"{shown(value)} stands for {all_words}; name the one that goes out in prefer.")
     return wanted[0] if wanted else words[0]
-
-
-def _compile_date(context: RuleContext, source: Column | None) -> CompiledTransform | None:
-    """A date or a moment of the hub in the system's notation, moments in the zone that the system thinks in."""
-    config = context.config
-    target_format, zone = config.text("target_format", "iso"), config.text("timezone", "UTC")
-    if source is not None and source.type not in _TEMPORAL:
-        context.faults.add("source_field", f"{source.name} is a column of type {source.type}, not of dates or times.")
-    try:
-        compile_moments("iso", zone)
-        write = _writer(target_format, ZoneInfo(zone))
-    except (ValueError, OSError) as exc:
-        config.fault("timezone" if "zone" in str(exc) else "target_format", f"{exc}.")
-        return None
-    config.refuse_unknown_keys()
-    read = context.read()
-    return CompiledTransform(lambda batch: [value if value is None else write(value) for value in read(batch)])
-
-
-def _writer(target_format: str, zone: ZoneInfo) -> Callable[[str], Any]:
-    def moment_of(text: str) -> datetime:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo is None else moment.astimezone(zone)
-
-    match target_format:
-        case "iso":
-            return lambda text: text if len(text) == _DAY_LENGTH else moment_of(text).isoformat()
-        case "epoch":
-            return lambda text: int(moment_of(text).timestamp())
-        case "epoch_ms":
-            return lambda text: round(moment_of(text).timestamp() * 1000)
-    writer = NotationWriter(target_format)
-    return lambda text: writer.write(moment_of(text))
-
-
-_DAY_LENGTH = len("2026-01-31")
-
-
-def _json_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, (date, datetime)) else value for name, value in record.items()}

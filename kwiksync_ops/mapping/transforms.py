@@ -112,7 +112,7 @@ def _look_up(read: Transform, table: str, match_field: str, return_field: str, o
     def without_match(text: Any) -> Any:
         if text is None or isinstance(text, Fault) or on_missing == "keep":
             return text
-        return None if on_missing == "null" else _not_found(table, match_field, text)
+        return None if on_missing == "null" else _not_found(table, match_field, return_field, text)
 
     def run(batch: SourceBatch) -> Column:
         texts = texts_of(read(batch))
@@ -125,7 +125,12 @@ def _look_up(read: Transform, table: str, match_field: str, return_field: str, o
     return run
 
 
-def _not_found(table: str, match_field: str, text: str) -> Fault:
+def _not_found(table: str, match_field: str, return_field: str, text: str) -> Fault:
+    if (match_field, return_field) == ("sys_id", "external_id"):
+        return unmappable(
+            f"refers to a record of {table} that the system does not have yet (sys_id {shown(text)}); "
+            f"sync {table} first, or set on_missing to null."
+        )
     return unmappable(
         f"has no match: no record of {table} has the {match_field} {shown(text)}; "
         f"sync {table} first, or set on_missing to null."

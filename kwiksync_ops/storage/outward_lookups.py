@@ -25,4 +25,6 @@ class OutwardLookups(HubLookups):
                 link.c.system == self._system,
                 link.c.table_name == short_name(table),
             )
-            return {row[0]: row[1] for row in connection.execute(found).all()}
+            # Of a record that a system has twice, the first id counts, as where the record itself is sent.
+            rows = connection.execute(found.order_by(link.c.external_id.desc())).all()
+            return {row[0]: row[1] for row in rows}

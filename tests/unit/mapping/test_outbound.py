@@ -135,6 +135,7 @@ def test_a_mapping_tells_which_columns_it_reads_and_which_fields_depend_on_them(
         (rule("opened_at", "at", "date_format", config={"target_format": "xx"}), "target_format"),
         (rule("state", "s", "value_map", config={"reverse": True, "mappings": STATES}), "stands for 'New', 'Open'"),
         (rule("number", "no", config={"x": 1}), "unknown key"),
+        (rule("number", "no", config={"omit_null": "yes"}), "config.omit_null: must be true or false, found 'yes'"),
         (rule("project", "p", "lookup", config={**PROJECT, "lookup_table": "projekts"}), "there is no table"),
         (rule("", "t", "concatenate", config={"fields": ["number", "stat"]}), "has no column 'stat'"),
     ],
@@ -152,3 +153,70 @@ def test_fields_that_exclude_each_other_an_unknown_table_and_an_idle_mapping_are
     assert "there is no table 'thickets'" in str(outbound_faults(mapping(rule("number", "n"), table="thickets"))[0])
     with pytest.raises(ConfigurationError, match="no rule is active"):
         compile_outbound(mapping(rule("number", "n", active=False)))
+
+
+def test_a_null_is_sent_or_left_out_as_the_rule_says() -> None:
+    out = rule("category", "category", config={"omit_null": True})
+    assert send(out, rule("state", "state"), category=None, state=None).payloads == [{"state": None}]
+    assert send(out, rule("state", "state"), category="x", state=None).payloads == [{"category": "x", "state": None}]
+
+
+def test_a_number_goes_out_as_text_where_the_rule_says_so() -> None:
+    done = rule("percent_complete", "done", config={"as_text": True})
+    assert value(done, table="projects", percent_complete=Decimal("12.50")) == "12.50"
+    assert value(done, table="projects", percent_complete=None) is None
+    assert value(rule("active", "live", config={"as_text": True}), active=True) == "true"
+
+
+def test_a_range_of_days_and_of_moments_holds_on_the_way_out() -> None:
+    since = rule("start_date", "starts", validation={"minimum": "2026-01-01"})
+    assert value(since, table="projects", start_date=date(2026, 1, 1)) == "2026-01-01"
+    (_, reject), *others = send(since, table="projects", start_date=date(2025, 12, 31)).rejects
+    assert others == []
+    assert reject.code == "ERR_008"
+    assert "below the minimum" in reject.message
+    assert send(rule("opened_at", "at", validation={"maximum": "2026-01-15T11:00:00Z"}), opened_at=NOON).rejects
+
+
+def test_a_day_is_the_same_day_in_every_zone_and_begins_there() -> None:
+    def written(target_format: str) -> Any:
+        config = {"target_format": target_format, "timezone": "America/New_York"}
+        return value(rule("start_date", "starts", "date_format", config=config), table="projects", start_date=day)
+
+    day = date(2026, 2, 1)
+    assert written("iso") == "2026-02-01"
+    assert written("YYYY-MM-DD HH:mm Z") == "2026-02-01 00:00 -05:00"
+    assert written("epoch") == datetime(2026, 2, 1, 5, tzinfo=UTC).timestamp()
+
+
+def test_a_moment_that_a_zone_puts_after_the_last_year_rejects_its_record_alone() -> None:
+    tokyo = rule("opened_at", "at", "date_format", config={"timezone": "Asia/Tokyo"})
+    late = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    formatted = compile_outbound(mapping(tokyo)).apply([{"opened_at": late}, {"opened_at": NOON}], Links())
+    assert formatted.payloads == [None, {"at": "2026-01-15T21:00:00+09:00"}]
+    assert [reject.code for _, reject in formatted.rejects] == ["ERR_008"]
+
+
+def test_concatenated_columns_and_scripts_see_times_as_iso_text() -> None:
+    joined = rule("", "title", "concatenate", config={"fields": ["number", "opened_at"], "separator": " "})
+    script = rule("opened_at", "year", "script", config={"script": "value.slice(0, 4)"})
+    (payload,) = send(joined, script, number="INC1", opened_at=NOON).payloads
+    assert payload == {"title": "INC1 2026-01-15T12:00:00+00:00", "year": "2026"}
+
+
+def test_a_reference_without_a_counterpart_may_go_out_as_null() -> None:
+    lenient = {**PROJECT, "on_missing": "null"}
+    assert value(rule("project", "project_id", "lookup", config=lenient), project="x") is None
+
+
+def test_a_batch_asks_the_hub_once_for_each_lookup() -> None:
+    asked: list[set[str]] = []
+
+    class Counting(Links):
+        def find(self, table: str, match_field: str, return_field: str, values: Collection[str]) -> Mapping[str, str]:
+            asked.append(set(values))
+            return super().find(table, match_field, return_field, values)
+
+    compiled = compile_outbound(mapping(rule("project", "project_id", "lookup", config=PROJECT)))
+    compiled.apply([{"project": f"p{number % 7}"} for number in range(50)], Counting())
+    assert asked == [{f"p{number}" for number in range(7)}]
