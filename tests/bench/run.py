@@ -120,7 +120,9 @@ def _kwiksync(place: Place) -> list[Figures]:
         "1pct": {"created": 0, "updated": -(-place.n // 100), "unchanged": place.n - -(-place.n // 100)},
     }
     return [
-        _figures(place, "kwiksync", case, one(served), {"processed": place.n, "failed": 0, **expected[case]})
+        _figures(
+            place, "kwiksync", case, one(served), {"processed": place.n, "failed": 0, "deleted": 0, **expected[case]}
+        )
         for case, served in CASES.items()
     ]
 
