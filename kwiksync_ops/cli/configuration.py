@@ -26,7 +26,7 @@ Systems = Annotated[list[str] | None, typer.Argument(metavar="SYSTEM", help="Onl
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 _TABLES = (
     Field("System", shortest=6),
-    Field("Direction", from_width=100),
+    Field("Direction"),
     Field("Table"),
     Field("Mapping", is_status=True),
     Field("Version", is_number=True),
@@ -93,10 +93,11 @@ def export(json: JsonOption = False) -> None:
 
 def rollback(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system whose mapping it is.")],
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="The record table that it fills.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The record table that it is of.")],
     version: Annotated[
         int, typer.Argument(min=1, metavar="VERSION", help="The version to make active; plan shows the present one.")
     ],
+    outbound: Annotated[bool, typer.Option("--outbound", "-o", metavar="", help="The mapping of the way out.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Make an older version of a mapping the active one again. The files stay as they are."""
@@ -108,7 +109,8 @@ def rollback(
     output = Output(is_json=json)
     with open_session() as session:
         spec = find_system(session.settings.include, system)
-        direction = Direction.OUTBOUND if spec.direction == Direction.OUTBOUND else Direction.INBOUND
+        is_outbound = outbound or spec.direction == Direction.OUTBOUND
+        direction = Direction.OUTBOUND if is_outbound else Direction.INBOUND
         key = MappingKey(system, direction, find_table(spec, table).table)
         done = configuration.roll_back(session.hub, key, version, who=session.who, clock=session.clock)
     output.emit({"rolled_back": _applied_document(done) if done else None})
@@ -129,12 +131,13 @@ def _say_plan(output: Output, planned: Plan) -> None:
 def _show_applied(output: Output, applied: Sequence[Applied]) -> None:
     fields = (
         Field("System"),
+        Field("Direction"),
         Field("Table"),
         Field("Version", is_number=True),
         Field("Before", is_number=True),
         Field("Changes"),
     )
-    rows = [(e.key.system, e.key.table, e.version, e.previous, _summary(e.changes)) for e in applied]
+    rows = [(e.key.system, e.key.direction, e.key.table, e.version, e.previous, _summary(e.changes)) for e in applied]
     if rows:
         output.table(fields, rows)
 
@@ -154,7 +157,7 @@ def _change_lines(table: TablePlan) -> Iterator[Text]:
     """What changes in a mapping that is there already, value by value; a new one is new as a whole."""
     if table.action != "changed":
         return
-    yield Text(f"\n{table.key.system} {table.key.table}", style="bold")
+    yield Text(f"\n{table.key.system} {table.key.table}{' (outbound)' if table.key.is_outbound else ''}", style="bold")
     for change in table.changes:
         sign, style = _SIGNS[change.action.value]
         yield Text(f"  {sign} {change.target_field}", style=style, no_wrap=True, overflow="ellipsis")

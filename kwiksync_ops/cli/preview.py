@@ -30,7 +30,7 @@ _FIELDS = (
 
 def preview(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system whose mapping it is.")],
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="The record table that it fills.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The record table that it is of.")],
     sample: Annotated[
         Path | None,
         typer.Option(
@@ -38,37 +38,64 @@ def preview(
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="So many records.")] = 5,
+    outbound: Annotated[
+        bool, typer.Option("--outbound", "-o", metavar="", help="What the system would get of the hub's records.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show what the mapping in the files makes of sample records, before it goes live. Nothing is written.
 
     Exits with 3 where a record would be rejected.
     """
-    from kwiksync_ops.mapping.files import read_mapping
-    from kwiksync_ops.services.preview import preview as preview_records
     from kwiksync_ops.services.systems import find_system, find_table
-    from kwiksync_ops.storage.records import HubLookups
 
+    if outbound and sample:
+        raise typer.BadParameter("--sample holds records of the system; --outbound shows those of the hub.")
     output = Output(is_json=json)
     with open_session() as session:
         spec = find_system(session.settings.include, system)
         found = find_table(spec, table)
-        mapping = read_mapping(session.settings.include / "mappings" / found.mapping, system)
-        records = _sample(session, spec, found, sample, limit)
-        previewed = preview_records(mapping, found, records, HubLookups(session.hub, system))
-    output.emit(_document(previewed, found.key))
+        previewed = (
+            _outbound(session, spec, found, limit) if outbound else _inbound(session, spec, found, sample, limit)
+        )
+    key = "sys_id" if outbound else found.key
+    output.emit(_document(previewed, key))
     for record in previewed.records:
-        output.show(_head(record, found.key))
+        output.show(_head(record, key))
         if record.after:
             output.table(_FIELDS, list(_rows(previewed, record.before, record.after)))
         output.show(*(Padding(Text(f"{e.code}  {printable(e.message)}"), (0, 2)) for e in record.rejects))
         output.show(Text())
     taken = len(previewed.records) - previewed.rejected
+    verb = "sent" if outbound else "taken"
     output.say(
-        f"{count(taken, 'record')} would be taken, {previewed.rejected:,} rejected.",
+        f"{count(taken, 'record')} would be {verb}, {previewed.rejected:,} rejected.",
         style="yellow" if previewed.rejected else "green",
     )
     raise typer.Exit(ExitCode.ATTENTION if previewed.rejected else ExitCode.OK)
+
+
+def _inbound(session: Session, system: SystemSpec, table: TableSpec, sample: Path | None, limit: int) -> Preview:
+    from kwiksync_ops.mapping.files import read_mapping
+    from kwiksync_ops.services.preview import preview as preview_records
+    from kwiksync_ops.storage.records import HubLookups
+
+    mapping = read_mapping(session.settings.include / "mappings" / table.mapping, system.system)
+    records = _sample(session, system, table, sample, limit)
+    return preview_records(mapping, table, records, HubLookups(session.hub, system.system))
+
+
+def _outbound(session: Session, system: SystemSpec, table: TableSpec, limit: int) -> Preview:
+    from kwiksync_ops.mapping.files import read_mapping
+    from kwiksync_ops.services.preview import preview_outbound
+    from kwiksync_ops.services.sample import hub_sample
+    from kwiksync_ops.storage.outward_lookups import OutwardLookups
+    from kwiksync_ops.vocabulary import Direction
+
+    path = session.settings.include / "mappings" / table.outbound_mapping
+    mapping = read_mapping(path, system.system, Direction.OUTBOUND)
+    records = hub_sample(session.hub, table, limit)
+    return preview_outbound(mapping, records, OutwardLookups(session.hub, system.system))
 
 
 def _sample(

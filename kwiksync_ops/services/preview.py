@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kwiksync_ops.batch import MappedBatch, Reject, SourceRecord
 from kwiksync_ops.mapping.compiler import compile_mapping
+from kwiksync_ops.mapping.outbound import compile_outbound
 from kwiksync_ops.mapping.rules import FieldRule, TableMapping
 from kwiksync_ops.mapping.source import LookupSource
 from kwiksync_ops.system_spec.spec import TableSpec
@@ -21,7 +22,7 @@ FRAME_COLUMNS = ("record", "target_field", "source_field", "before", "after", "c
 
 @dataclass(frozen=True)
 class PreviewedRecord:
-    """A record as the system sent it, and what it would become: `after` is None where it is rejected."""
+    """A record as its side has it, and what it would become at the other: `after` is None where it is rejected."""
 
     before: SourceRecord
     after: Mapping[str, Any] | None
@@ -54,12 +55,23 @@ def preview(mapping: TableMapping, table: TableSpec, records: Sequence[SourceRec
         cursor_format=cursor.format if cursor else "iso",
         cursor_timezone=cursor.timezone if cursor else "UTC",
     )
-    batches = ((record, compiled.apply([record], lookups)) for record in records)
+    previewed = (_previewed(record, compiled.apply([record], lookups)) for record in records)
+    return Preview(mapping, tuple(previewed))
+
+
+def preview_outbound(mapping: TableMapping, records: Sequence[Mapping[str, Any]], lookups: LookupSource) -> Preview:
+    """Format records of the hub for the system, as a sync would. `after` has dots where the system gets objects.
+
+    Raises:
+        ConfigurationError: the mapping is faulty.
+    """
+    formatted = compile_outbound(mapping).apply(records, lookups)
+    rejects: dict[int, list[Reject]] = {}
+    for index, reject in formatted.rejects:
+        rejects.setdefault(index, []).append(reject)
     previewed = (
-        PreviewedRecord(
-            record, dict(zip(batch.columns, batch.rows[0], strict=True)) if batch.rows else None, tuple(batch.rejects)
-        )
-        for record, batch in batches
+        PreviewedRecord(dict(record), payload, tuple(rejects.get(index, ())))
+        for index, (record, payload) in enumerate(zip(records, formatted.payloads, strict=True))
     )
     return Preview(mapping, tuple(previewed))
 

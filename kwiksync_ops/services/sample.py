@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.storage import record_search
 from kwiksync_ops.storage.api_calls import HubCallLimiter
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
@@ -57,6 +58,21 @@ def live_sample(
     ):
         page = next(pages, None)
     return page.records[:limit] if page else []
+
+
+def hub_sample(hub: Hub, table: TableSpec, limit: int) -> list[Mapping[str, Any]]:
+    """The records of a table that changed last in the hub.
+
+    Raises:
+        ConfigurationError: the table is empty.
+    """
+    with hub.read() as connection:
+        records = list(record_search.search(connection, table.table, limit=limit))
+    if not records:
+        raise ConfigurationError(
+            f"The hub has no record of {table.table} to show.", remedy=f"Sync {table.table} into the hub first."
+        )
+    return records
 
 
 def _records(path: Path, text: str) -> Iterable[Any]:

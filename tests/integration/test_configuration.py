@@ -331,3 +331,65 @@ def test_a_setting_that_does_not_change_is_not_written(hub: Hub) -> None:
         (setting,) = configuration.list_settings(connection, "sync.")
         assert configuration.list_settings(connection, "sync_") == []
     assert (setting.value, setting.mod_count, setting.description) == ("1", 1, "When")
+
+
+WAY_OUT = [{"source_field": "number", "target_field": "no", "transform": "direct", "config": {"omit_null": True}}]
+
+
+@pytest.fixture
+def both_ways(include: Path) -> Path:
+    """The tickets of the system are written to as well, its locations are not."""
+    path = include / "systems/erp.yaml"
+    text = path.read_text(encoding="utf-8").replace("direction: inbound", "direction: both")
+    push = "rest: {push: {create: {method: POST, path: /tickets}}}"
+    path.write_text(text.replace("key: ticket_id}", f"key: ticket_id, {push}}}"), encoding="utf-8")
+    write(include / "mappings/erp/tickets.outbound.json", "tickets", WAY_OUT)
+    return include
+
+
+OUTBOUND = MappingKey("erp", "outbound", "tickets")
+
+
+def test_a_table_that_is_written_to_has_a_mapping_of_the_way_out(hub: Hub, both_ways: Path) -> None:
+    assert apply_all(hub, both_ways) == [(LOCATIONS, 1), (TICKETS, 1), (OUTBOUND, 1)]
+    with hub.read() as connection:
+        applied = applied_mapping(connection, "erp", "tickets", "outbound")
+        inbound = applied_mapping(connection, "erp", "tickets")
+    assert is_same(applied, read_mapping(both_ways / "mappings/erp/tickets.outbound.json", "erp", "outbound"))
+    assert (applied.direction, applied.table, applied.version) == ("outbound", "tickets", 1)
+    assert applied.rules[0].config == {"omit_null": True}
+    assert [rule.target_field for rule in inbound.rules] == ["external_id", "state", "location"]
+
+
+def test_both_ways_change_and_roll_back_each_by_itself(hub: Hub, both_ways: Path) -> None:
+    apply_all(hub, both_ways)
+    write(both_ways / "mappings/erp/tickets.outbound.json", "tickets", [{**WAY_OUT[0], "target_field": "number"}])
+    assert apply_all(hub, both_ways) == [(OUTBOUND, 2)]
+    rolled = roll_back(hub, OUTBOUND, 1, who=WHO, clock=ManualClock())
+    assert rolled
+    assert (rolled.version, rolled.previous) == (1, 2)
+    export(hub, both_ways)
+    document = json.loads((both_ways / "mappings/erp/tickets.outbound.json").read_text(encoding="utf-8"))
+    assert [field["target_field"] for field in document["fields"]] == ["no"]
+    assert plan(hub, both_ways).pending == ()
+
+
+def test_faults_of_both_ways_come_at_once_with_their_lines(hub: Hub, both_ways: Path) -> None:
+    edit_tickets(both_ways, lambda fields: fields[0].update(target_field="externalid"))
+    path = both_ways / "mappings/erp/tickets.outbound.json"
+    wrong = [{**WAY_OUT[0], "source_field": "nummer"}, {**WAY_OUT[0], "target_field": "no.part"}]
+    path.write_text(json.dumps({"source_table": "tickets", "target_table": "t", "fields": wrong}, indent=1))
+    faults = plan(hub, both_ways).faults
+    assert any("tickets.json" in fault and "externalid" in fault for fault in faults)
+    outbound = [fault for fault in faults if f"{path}:" in fault]
+    assert len(outbound) == 2
+    assert "Did you mean 'number'?" in outbound[0]
+    assert "one is within the other" in outbound[1]
+    with pytest.raises(ConfigurationError, match="Nothing was applied"):
+        apply_all(hub, both_ways)
+
+
+def test_a_missing_mapping_of_the_way_out_is_named_with_its_file(hub: Hub, both_ways: Path) -> None:
+    (both_ways / "mappings/erp/tickets.outbound.json").unlink()
+    (fault,) = plan(hub, both_ways).faults
+    assert "tickets.outbound.json" in fault

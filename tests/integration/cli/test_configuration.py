@@ -24,7 +24,7 @@ def change_tickets(cli: Cli, priority: str) -> Path:
 def test_a_plan_shows_what_is_new_and_check_makes_it_an_exit_code(cli: Cli) -> None:
     cli.ok("db", "upgrade")
     shown = cli.ok("plan")
-    assert "6 mappings to apply" in shown.out
+    assert "7 mappings to apply" in shown.out
     assert_fits(shown.out)
     assert cli("plan", "--check").code == 3
     assert {table["action"] for table in cli.ok("plan", "--json").json["tables"]} == {"new"}
@@ -95,3 +95,19 @@ def test_a_system_that_is_not_declared_names_the_near_one(applied: Cli) -> None:
     answer = applied("plan", "epr")
     assert answer.code == 1
     assert "Did you mean 'erp'?" in answer.error
+
+
+def test_the_way_out_has_versions_of_its_own_beside_the_way_in(applied: Cli) -> None:
+    path = applied.include / "mappings" / "erp" / "tickets.outbound.json"
+    path.write_text(path.read_text().replace('"default": "New"', '"default": "Active"'))
+    planned = applied("plan", "erp")
+    assert "outbound" in planned.out
+    assert "erp tickets (outbound)" in planned.out
+    assert_fits(planned.out)
+    (done,) = applied.ok("apply", "--json").json["applied"]
+    assert (done["direction"], done["table"], done["version"]) == ("outbound", "tickets", 2)
+    back = applied.ok("rollback", "erp", "tickets", "1", "--outbound", "--json").json["rolled_back"]
+    assert (back["direction"], back["version"], back["previous"]) == ("outbound", 1, 2)
+    assert applied.ok("rollback", "erp", "tickets", "1", "--json").json == {"rolled_back": None}
+    applied.ok("export")
+    assert '"default": "New"' in path.read_text()

@@ -71,3 +71,34 @@ def test_a_faulty_mapping_is_told_with_its_line(applied: Cli, tmp_path: Path) ->
     answer = applied("preview", "erp", "locations", "--sample", written(tmp_path / "sample.json", json.dumps(GOOD)))
     assert answer.code == 1
     assert "Did you mean 'name'?" in answer.error
+
+
+def test_outbound_shows_what_the_system_would_get_of_the_hubs_records(applied: Cli) -> None:
+    assert "no record of tickets" in applied("preview", "erp", "tickets", "--outbound").error
+    applied.ok("create", "tickets", "short_description=Lamp", "state=2", "opened_at=2026-01-15T12:30:00Z")
+    answer = applied.ok("preview", "erp", "tickets", "--outbound")
+    assert "1 record would be sent, 0 rejected." in answer.out
+    assert_fits(answer.out)
+    (record,) = applied.ok("preview", "erp", "tickets", "--outbound", "--json").json["records"]
+    assert record["key"] == record["before"]["sys_id"]
+    assert record["before"]["state"] == "2"
+    assert (record["after"]["description"], record["after"]["state"]) == ("Lamp", "Active")
+    assert record["after"]["opened_at"] == "15/1/2026 12:30"
+    assert record["after"]["due_at"] == "?"
+
+
+def test_outbound_names_every_reason_why_a_record_can_not_go(applied: Cli) -> None:
+    applied.ok("create", "tickets", "number=INC1", "state=99")
+    answer = applied("preview", "erp", "tickets", "-o")
+    assert answer.code == 3
+    assert "0 records would be sent, 1 rejected." in answer.out
+    for said in ("ERR_006  description", "ERR_004  state (from state)", "ERR_006  opened_at"):
+        assert said in answer.out
+
+
+def test_outbound_takes_no_sample_and_needs_a_file(applied: Cli, tmp_path: Path) -> None:
+    sample = written(tmp_path / "sample.json", json.dumps([GOOD]))
+    assert applied("preview", "erp", "tickets", "--outbound", "--sample", sample).code == 2
+    missing = applied("preview", "erp", "locations", "--outbound")
+    assert missing.code == 1
+    assert "locations.outbound.json" in missing.error
