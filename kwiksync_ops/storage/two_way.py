@@ -17,7 +17,7 @@ import msgspec
 import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch
-from kwiksync_ops.errors import ConflictError
+from kwiksync_ops.errors import ConflictError, HubError
 from kwiksync_ops.storage import error_log
 from kwiksync_ops.storage.bulk import among, insert_rows
 from kwiksync_ops.storage.error_log import ErrorEntry
@@ -44,12 +44,23 @@ _HISTORY = (
 
 @dataclass(frozen=True)
 class Edit:
-    """A field as it was when hub and system agreed, and as the hub has it now; JSON values."""
+    """A field as it was when hub and system agreed, and as the hub has it now; JSON values.
+
+    `past` are the values that it had in the hub in between: a system may have got one of them already.
+    """
 
     base: Any
     value: Any
     at: datetime
     who: str
+    past: tuple[Any, ...] = ()
+
+    @property
+    def is_taken_back(self) -> bool:
+        return bool(self.base == self.value)
+
+    def then(self, value: Any, at: datetime, who: str) -> Edit:
+        return Edit(self.base, value, at, who, (*self.past, self.value))
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,15 @@ class _Conflict:
 
 def pending(connection: sa.Connection, system: str, table: str, agreed: Mapping[str, int]) -> dict[str, Pending]:
     """By sys_id; `agreed` tells of each record on which modification hub and system agree."""
+    found = _edits(connection, system, table, agreed)
+    return {
+        sys_id: Pending({name: edit for name, edit in edits.items() if not edit.is_taken_back})
+        for sys_id, edits in found.items()
+    }
+
+
+def _edits(connection: sa.Connection, system: str, table: str, agreed: Mapping[str, int]) -> dict[str, dict[str, Edit]]:
+    """By sys_id, what the hub changed since, those edits too that were taken back."""
     if not agreed:
         return {}
     history = RECORD_HISTORY.c
@@ -108,12 +128,12 @@ def pending(connection: sa.Connection, system: str, table: str, agreed: Mapping[
         )
         .order_by(history.id)
     )
-    found: dict[str, Pending] = {}
+    found: dict[str, dict[str, Edit]] = {}
     for sys_id, mod_count, changes, at, who in rows.all():
         if mod_count is not None and mod_count > agreed[sys_id]:
-            edits = found.setdefault(sys_id, Pending()).fields
+            edits = found.setdefault(sys_id, {})
             for name, (old, new) in json.loads(changes).items():
-                edits[name] = Edit(edits[name].base if name in edits else old, new, at, who)
+                edits[name] = edits[name].then(new, at, who) if name in edits else Edit(old, new, at, who)
     return found
 
 
@@ -156,14 +176,14 @@ def rebase(
     if not diverged:
         return {}
     agreed = {link.sys_id: link.mod_count for link in diverged.values() if link.mod_count is not None}
-    edits = pending(connection, author.system, batch.table, agreed)
+    edits = _edits(connection, author.system, batch.table, agreed)
     merger = _Merger(batch, author)
     for row, version in zip(batch.rows, batch.versions, strict=True):
         link = diverged.get(row[0])
         if link is None or (link.version and version and version < link.version):
             continue
         mod_count, ours = existing[link.sys_id]
-        merger.merge(row, ours, mod_count, link, version, edits.get(link.sys_id, Pending()).fields)
+        merger.merge(merger.meet(row, ours, mod_count, link, version, edits.get(link.sys_id, {})))
     merger.write(connection)
     return merger.rebased
 
@@ -176,6 +196,33 @@ def _has_diverged(link: Link, existing: Mapping[str, tuple[int, tuple[Any, ...]]
     return link.mod_count != known[0] or _HUB in (author.policies or {}).values()
 
 
+@dataclass(frozen=True)
+class _Meeting:
+    """A record as the system sends it and as the hub has it: typed values, and beside them those of the history."""
+
+    external_id: str
+    link: Link
+    mod_count: int
+    version: str | None
+    theirs: Mapping[str, Any]
+    ours: Mapping[str, Any]
+    plain_theirs: Mapping[str, Any]
+    plain_ours: Mapping[str, Any]
+    edits: Mapping[str, Edit]
+
+    def differs(self, name: str) -> bool:
+        return bool(self.plain_theirs[name] != self.plain_ours[name])
+
+    def is_left(self, name: str, edit: Edit) -> bool:
+        """The system has not got this edit."""
+        return self.differs(name) if name in self.theirs else not edit.is_taken_back
+
+    @property
+    def met(self) -> list[str]:
+        """Fields that were edited in the hub, and that are the same at the system by now."""
+        return [name for name in self.edits if name in self.theirs and not self.differs(name)]
+
+
 class _Merger:
     """The rows of one batch, merged one by one and written together."""
 
@@ -186,9 +233,10 @@ class _Merger:
         self._updates: list[dict[str, Any]] = []
         self._history: list[tuple[Any, ...]] = []
         self._conflicts: list[_Conflict] = []
+        self._settled: list[tuple[str, str]] = []
         self.rebased: dict[str, Rebased] = {}
 
-    def merge(
+    def meet(
         self,
         row: tuple[Any, ...],
         ours: tuple[Any, ...],
@@ -196,58 +244,56 @@ class _Merger:
         link: Link,
         version: str | None,
         edits: Mapping[str, Edit],
-    ) -> None:
-        external_id = row[0]
-        theirs, hubs = dict(zip(self._names, row[1:], strict=True)), dict(zip(self._names, ours, strict=True))
-        plain = {name: _plain(value) for name, value in theirs.items()}
-        changed = {name for name in self._names if self._is_news(name, plain[name], hubs[name], edits)}
-        if not changed:
-            is_same = all(theirs[name] == hubs[name] for name in self._names) and not (edits.keys() - theirs.keys())
-            self.rebased[external_id] = Rebased(is_changed=False, agreed=mod_count if is_same else link.mod_count)
+    ) -> _Meeting:
+        theirs = dict(zip(self._names, row[1:], strict=True))
+        hubs = dict(zip(self._names, ours, strict=True))
+        return _Meeting(row[0], link, mod_count, version, theirs, hubs, _plain_all(theirs), _plain_all(hubs), edits)
+
+    def merge(self, one: _Meeting) -> None:
+        news = [name for name in self._names if self._is_news(name, one)]
+        is_pending = any(one.is_left(name, edit) for name, edit in one.edits.items())
+        has_moved = any(one.edits[name].base != one.plain_theirs[name] for name in one.met)
+        self._settled += [(one.external_id, name) for name in one.met if self._policy(name) == ConflictPolicy.MANUAL]
+        if not news and not (has_moved and is_pending):
+            agreed = one.link.mod_count if is_pending else one.mod_count
+            self.rebased[one.external_id] = Rebased(is_changed=False, agreed=agreed)
             return
-        merged = dict(hubs)
-        for name in changed:
-            if self._wins(name, hubs[name], plain[name], external_id, link, version, edits.get(name)):
-                merged[name] = theirs[name]
-        on_top = {
-            name: (plain.get(name, edit.base), edit.value)
-            for name, edit in edits.items()
-            if name not in merged or _plain(merged[name]) != plain[name]
-        }
-        on_top |= {name: (plain[name], _plain(hubs[name])) for name in changed if merged[name] != theirs[name]}
-        self._note(link.sys_id, external_id, mod_count, hubs, plain, merged, on_top)
+        taken = {name: one.theirs[name] for name in news if self._wins(name, one)}
+        self._note(one, {**one.ours, **taken})
 
     def write(self, connection: sa.Connection) -> None:
         if self._updates:
-            connection.execute(_update(self._batch.table, self._names), self._updates)
+            written = connection.execute(_update(self._batch.table, self._names), self._updates).rowcount
+            if written != len(self._updates):
+                raise HubError(
+                    f"A record of {self._batch.table} was edited in the hub while a batch was merged with it.",
+                    remedy="Nothing of the batch was written; it is tried again.",
+                )
         insert_rows(connection, RECORD_HISTORY, _HISTORY, self._history)
-        _log(connection, self._batch.table, self._conflicts, self._author)
+        run = TableRun(self._author.run_id, self._author.system, Direction.INBOUND, self._batch.table)
+        for external_id, name in self._settled:
+            _close_open(connection, run, external_id, name, now=self._author.now, by="sync")
+        _log(connection, run, self._conflicts, self._author)
 
-    def _is_news(self, name: str, theirs: Any, ours: Any, edits: Mapping[str, Edit]) -> bool:
+    def _is_news(self, name: str, one: _Meeting) -> bool:
         """The system's value is another than it was when both agreed, and than the hub has by now."""
-        if theirs == _plain(ours):
+        if not one.differs(name):
             return False
-        if self._policy(name) in (_HUB, _SYSTEM):
-            return True
-        return name not in edits or theirs != edits[name].base
+        edit = one.edits.get(name)
+        return edit is None or self._policy(name) == _SYSTEM or one.plain_theirs[name] != edit.base
 
-    def _wins(
-        self,
-        name: str,
-        ours: Any,
-        theirs: Any,
-        external_id: str,
-        link: Link,
-        version: str | None,
-        edit: Edit | None,
-    ) -> bool:
+    def _wins(self, name: str, one: _Meeting) -> bool:
         """Whether the system's value is taken. A field that both changed is a conflict, and told."""
-        policy = self._policy(name)
-        if edit is None:
+        policy, edit, theirs = self._policy(name), one.edits.get(name), one.plain_theirs[name]
+        if policy != _SYSTEM and edit is not None and theirs in edit.past:
+            return False
+        if edit is None or edit.is_taken_back:
             return policy != _HUB
-        winner = self._winner(policy, version, edit)
-        if policy not in (_HUB, _SYSTEM) or theirs != edit.base:
-            self._conflicts.append(_Conflict(link.sys_id, external_id, name, edit, theirs, version, policy, winner))
+        winner = self._winner(policy, one.version, edit)
+        if theirs != edit.base:
+            self._conflicts.append(
+                _Conflict(one.link.sys_id, one.external_id, name, edit, theirs, one.version, policy, winner)
+            )
         return winner == _SYSTEM
 
     def _policy(self, name: str) -> str:
@@ -262,56 +308,61 @@ class _Merger:
                 return _SYSTEM
             case ConflictPolicy.HUB_WINS | "hub":
                 return _HUB
-        changed = datetime.fromisoformat(version) if version else self._author.now
-        return _SYSTEM if changed > edit.at.astimezone(UTC) else _HUB
+        changed = _utc(datetime.fromisoformat(version)) if version else self._author.now
+        return _SYSTEM if changed > _utc(edit.at) else _HUB
 
-    def _note(
-        self,
-        sys_id: str,
-        external_id: str,
-        mod_count: int,
-        hubs: Mapping[str, Any],
-        plain: Mapping[str, Any],
-        merged: dict[str, Any],
-        on_top: Mapping[str, tuple[Any, Any]],
-    ) -> None:
-        """One history row for the system's version, one for what the hub puts on top of it."""
-        author = self._author
-        by_system = {
-            name: (_plain(hubs[name]), plain[name]) for name in self._names if _plain(hubs[name]) != plain[name]
-        }
-        at = mod_count + 1
-        self._history.append(self._entry(sys_id, by_system, author.system, at))
-        if on_top:
-            self._history.append(self._entry(sys_id, on_top, None, at + 1))
+    def _note(self, one: _Meeting, merged: Mapping[str, Any]) -> None:
+        """A history row for the system's version, and on top of it one for each time that somebody edited the hub."""
+        by_system = {name: (one.plain_ours[name], one.plain_theirs[name]) for name in self._names if one.differs(name)}
+        agreed = mod_count = one.mod_count + 1
+        self._add(one, by_system, self._author.system, agreed, (self._author.now, self._author.who))
+        for stamp, changes in self._on_top(one, merged).items():
+            mod_count += 1
+            self._add(one, changes, None, mod_count, stamp)
         self._updates.append(
             {
                 **merged,
-                "of": sys_id,
-                "seen": mod_count,
-                "then": at + 1 if on_top else at,
-                "at": author.now,
-                "by": author.who,
+                "of": one.link.sys_id,
+                "seen": one.mod_count,
+                "then": mod_count,
+                "at": self._author.now,
+                "by": self._author.who,
             }
         )
-        self.rebased[external_id] = Rebased(is_changed=True, agreed=at)
+        self.rebased[one.external_id] = Rebased(is_changed=merged != one.ours, agreed=agreed)
 
-    def _entry(
-        self, sys_id: str, changes: Mapping[str, tuple[Any, Any]], system: str | None, mod_count: int
-    ) -> tuple[Any, ...]:
+    def _on_top(
+        self, one: _Meeting, merged: Mapping[str, Any]
+    ) -> dict[tuple[datetime, str], dict[str, tuple[Any, Any]]]:
+        """What the system has not got, by when and by whom it was edited: a later conflict is judged by that."""
+        left = {
+            name: (one.plain_theirs[name], one.plain_ours[name])
+            for name in self._names
+            if one.differs(name) and merged[name] == one.ours[name]
+        }
+        left |= {
+            name: (edit.base, edit.value)
+            for name, edit in one.edits.items()
+            if name not in one.theirs and not edit.is_taken_back
+        }
+        on_top: dict[tuple[datetime, str], dict[str, tuple[Any, Any]]] = {}
+        for name, change in left.items():
+            edit = one.edits.get(name)
+            stamp = (edit.at, edit.who) if edit else (self._author.now, self._author.who)
+            on_top.setdefault(stamp, {})[name] = change
+        return dict(sorted(on_top.items()))
+
+    def _add(
+        self,
+        one: _Meeting,
+        changes: Mapping[str, tuple[Any, Any]],
+        system: str | None,
+        mod_count: int,
+        stamp: tuple[datetime, str],
+    ) -> None:
         text = msgspec.json.encode(changes).decode()
-        author = self._author
-        return (
-            self._batch.table,
-            sys_id,
-            Action.UPDATE.value,
-            text,
-            system,
-            mod_count,
-            author.run_id,
-            author.now,
-            author.who,
-        )
+        entry = (self._batch.table, one.link.sys_id, Action.UPDATE.value, text, system, mod_count)
+        self._history.append((*entry, self._author.run_id, *stamp))
 
 
 @lru_cache
@@ -335,14 +386,23 @@ def _plain(value: Any) -> Any:
     return value if value is None or type(value) in (str, int, bool) else msgspec.to_builtins(value)
 
 
-def _log(connection: sa.Connection, table: str, conflicts: Sequence[_Conflict], author: Author) -> None:
-    """An ERR_009 row a conflict: open where a person has to decide, else told as decided."""
-    if not conflicts:
-        return
-    run = TableRun(author.run_id, author.system, Direction.INBOUND, table)
-    for conflict in conflicts:
-        _supersede(connection, run, conflict, author)
-    error_log.append(connection, run, list(_entries(conflicts, author.system)), now=author.now)
+def _plain_all(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _log(connection: sa.Connection, run: TableRun, conflicts: Sequence[_Conflict], author: Author) -> None:
+    """An ERR_009 row a conflict: open where a person has to decide, else told as decided.
+
+    It takes the place of an open one of the same field.
+    """
+    for one in conflicts:
+        _close_open(connection, run, one.external_id, one.name, now=author.now, by="conflict policy")
+    if conflicts:
+        error_log.append(connection, run, list(_entries(conflicts, author.system)), now=author.now)
 
 
 def _entries(conflicts: Sequence[_Conflict], system: str) -> Iterator[ErrorEntry]:
@@ -375,17 +435,18 @@ def _entries(conflicts: Sequence[_Conflict], system: str) -> Iterator[ErrorEntry
         )
 
 
-def _supersede(connection: sa.Connection, run: TableRun, conflict: _Conflict, author: Author) -> None:
-    """A newer conflict of a field takes the place of one that is open."""
+def _close_open(
+    connection: sa.Connection, run: TableRun, external_id: str, name: str, *, now: datetime, by: str
+) -> None:
     connection.execute(
         ERROR_LOG.update()
         .where(
             ERROR_LOG.c.system == run.system,
             ERROR_LOG.c.table_name == run.table,
             ERROR_LOG.c.code == ConflictError.code,
-            ERROR_LOG.c.external_id == conflict.external_id,
-            ERROR_LOG.c.field == conflict.name,
+            ERROR_LOG.c.external_id == external_id,
+            ERROR_LOG.c.field == name,
             ERROR_LOG.c.resolution == Resolution.OPEN,
         )
-        .values(resolution=str(Resolution.RESOLVED), resolved_on=author.now, resolved_by="conflict policy")
+        .values(resolution=str(Resolution.RESOLVED), resolved_on=now, resolved_by=by)
     )
