@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import demo_truth
+import demo_two_way
 from demo_airflow import LOG, USER, Airflow, airflow_settings, process_environment, start_airflow
 from demo_erp import SampleErp, start_erp
 from demo_processes import Interrupts, Processes
@@ -38,7 +39,8 @@ from kwiksync_ops.vault import Vault, ensure_keys
 from kwiksync_ops.vocabulary import Resolution
 
 SYSTEM = "erp"
-DAG_ID = f"kwiksync_{SYSTEM}_inbound"
+DAG_IDS = {direction: f"kwiksync_{SYSTEM}_{direction}" for direction in ("inbound", "outbound")}
+DAG_ID = DAG_IDS["inbound"]
 WHO = "make demo"
 SYNC_S = 600
 POLL_S = 0.5
@@ -74,43 +76,48 @@ class Demo:
     airflow: Airflow
     tables: tuple[str, ...]
 
-    def sync(self, mode: str) -> Synced:
-        """Trigger the DAG and show how it goes.
+    def sync(self, mode: str, *, direction: str = "inbound", tables: Sequence[str] = ()) -> Synced:
+        """Trigger a DAG, for these tables or for all, and show how it goes.
 
         Raises:
             DemoError: it did not succeed, or not in time.
         """
-        begun = time.monotonic()
-        run_id = self.airflow.trigger(DAG_ID, mode=mode)
+        begun, dag_id = time.monotonic(), DAG_IDS[direction]
+        run_id = self.airflow.trigger(dag_id, mode=mode, tables=list(tables))
         with self.screen.progress() as progress:
-            while (state := self.airflow.run_state(DAG_ID, run_id)) not in ("success", "failed"):
+            while (state := self.airflow.run_state(dag_id, run_id)) not in ("success", "failed"):
                 seconds = time.monotonic() - begun
-                rows = {row["table_name"]: row for row in self._rows(run_id)}
-                words = table_words(self.tables, self.airflow.task_states(DAG_ID, run_id))
+                rows = {row["table_name"]: row for row in self._rows(dag_id, run_id)}
+                words = self._words(dag_id, run_id, direction, tables)
                 progress.show(words, rows, f"{mode}, {seconds:.0f} s")
                 if seconds > SYNC_S:
                     raise DemoError(f"The sync did not end in {SYNC_S} s.", remedy="Look into the log.", log=LOG)
                 time.sleep(POLL_S)
-            words = table_words(self.tables, self.airflow.task_states(DAG_ID, run_id))
+            words = self._words(dag_id, run_id, direction, tables)
             progress.show(words, {}, mode)
-        synced = Synced(self._rows(run_id), time.monotonic() - begun)
+        synced = Synced(self._rows(dag_id, run_id), time.monotonic() - begun)
         self.screen.sync_log(synced.rows)
         if state != "success":
             reasons = "; ".join(row["message"] for row in synced.rows if row["message"])
             raise DemoError(f"The sync failed: {reasons or 'no table says why'}", remedy="See the log.", log=LOG)
         return synced
 
-    def _rows(self, run_id: str) -> Sequence[Mapping[str, Any]]:
+    def _rows(self, dag_id: str, run_id: str) -> Sequence[Mapping[str, Any]]:
         with self.hub.read() as connection:
-            return [dict(row) for row in sync_log.read_run(connection, f"{DAG_ID}/{run_id}")]
+            return [dict(row) for row in sync_log.read_run(connection, f"{dag_id}/{run_id}")]
+
+    def _words(self, dag_id: str, run_id: str, direction: str, tables: Sequence[str]) -> dict[str, str]:
+        """What each table does, from the states of its tasks."""
+        tasks = self.airflow.task_states(dag_id, run_id)
+        steps, shown_tables = STEPS[direction], tables or (self.tables if direction == "inbound" else PUSHED)
+        return {table: _word({step: tasks.get(f"{table}.{step}", "none") for step in steps}) for table in shown_tables}
 
 
-def table_words(tables: Sequence[str], tasks: Mapping[str, str]) -> dict[str, str]:
-    """What each table does, from the states of its tasks."""
-    return {table: _word({step: tasks.get(f"{table}.{step}", "none") for step in STEPS}) for table in tables}
-
-
-STEPS = ("extract", "transform", "load")
+STEPS = {
+    "inbound": ("extract", "transform", "load"),
+    "outbound": ("detect", "extract", "transform", "push", "confirm"),
+}
+PUSHED = ("tickets",)
 
 
 def _word(states: Mapping[str, str]) -> str:
@@ -122,7 +129,7 @@ def _word(states: Mapping[str, str]) -> str:
         if state == "skipped":
             return "nothing new"
         if state != "success":
-            return "in line" if step == "extract" else step
+            return "in line" if step == next(iter(states)) else step
     return "done"
 
 
@@ -141,9 +148,10 @@ def set_up(screen: Screen, processes: Processes, lock: Lock) -> tuple[Demo, str]
         airflow = start_airflow(processes, variables, ports, secrets.password)
         lock.note(processes.leaders)
         hub, applied = make_hub(read_settings(variables), secrets)
-        airflow.wait_until_ready(DAG_ID)
-        airflow.unpause(DAG_ID)
-        facts.append(f"{airflow.url}, with the DAG {DAG_ID}")
+        for dag_id in DAG_IDS.values():
+            airflow.wait_until_ready(dag_id)
+            airflow.unpause(dag_id)
+        facts.append(f"{airflow.url}, with the DAGs {' and '.join(DAG_IDS.values())}")
     with screen.step("Hub") as facts:
         facts.append(f"SQLite in {shown(FOLDER)}, {applied} mappings applied, the Customer Key encrypted")
     tables = load_system(ROOT / "include" / "systems" / f"{SYSTEM}.yaml", None).tables
@@ -174,8 +182,9 @@ def tell(demo: Demo) -> bool:
     calls = [synced.total("api_calls") for synced in (full, changed)]
     screen.line(f"  {calls[1]} API calls instead of {calls[0]}, {written[1]:,} rows written instead of {written[0]:,}.")
     screen.line(f"  The ERP counted {demo.erp.calls()['busiest_60_s']} calls in its busiest minute; 60 are allowed.")
+    demo_two_way.tell(demo)
     _tell_rejects(demo)
-    screen.title("4  The proof: the hub equals what the ERP says")
+    screen.title("6  The proof: the hub equals what the ERP says")
     compared = demo_truth.compare(demo.erp, demo.hub)
     screen.proof(compared)
     return not any(table.differences for table in compared)
@@ -185,7 +194,7 @@ def _tell_rejects(demo: Demo) -> None:
     with demo.hub.read() as connection:
         rows = [dict(row) for row in error_log.search(connection, resolution=Resolution.OPEN)]
     shown_rows = list({row["code"]: row for row in rows}.values())[:EXAMPLES]
-    demo.screen.title(f"3  Put aside, each with its reason: {len(rows)} faulty records, {len(shown_rows)} of them here")
+    demo.screen.title(f"5  Put aside, each with its reason: {len(rows)} faulty records, {len(shown_rows)} of them here")
     demo.screen.rejects(shown_rows)
     demo.screen.line("  All of them: kwiksync errors list. One of them whole: kwiksync errors show ID.", "dim")
 
