@@ -14,12 +14,14 @@ import time
 import venv
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import trustme
+from cases import BenchError, Figures, Place, measured, say
+from outbound_bench import is_outbound, measure_outbound, outbound_table, outbound_targets
 from rich.console import Console
 from rich.table import Table
 
@@ -33,46 +35,9 @@ BUILD = ROOT / "build"
 DLT = BUILD / "bench" / "dlt"
 SIZES = (100_000, 1_000_000)
 CASES = {"first": "base", "nochange": "base", "1pct": "changed"}
-DLT_TIMEOUT_S = 1_800
-say = Console(stderr=True, soft_wrap=True).print
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One measured case. `cpu_s` is that of the client and of the database; memory is the client's highest."""
-
-    case: str
-    who: str
-    n: int
-    seconds: float
-    records_per_s: float
-    cpu_s: float
-    cpu_client_s: float
-    cpu_database_s: float
-    peak_rss_mb: float
-
-
-@dataclass(frozen=True)
-class Place:
-    """A running system and an empty database: where one size is measured."""
-
-    folder: Path
-    base_url: str
-    database: str
-    database_url: str
-    database_pid: int
-    n: int
-
-    @property
-    def ca_file(self) -> str:
-        return str(self.folder / "ca.pem")
-
-
-class BenchError(Exception):
-    """A measured process failed, or did not do what it was measured for."""
-
-
-def bench(sizes: tuple[int, ...], *, with_dlt: bool) -> list[Figures]:
+def bench(sizes: tuple[int, ...], *, with_dlt: bool, with_limit: bool) -> list[Figures]:
     """Measure all cases of these sizes."""
     results = [_map_tickets()]
     (BUILD / "bench").mkdir(parents=True, exist_ok=True)
@@ -85,8 +50,12 @@ def bench(sizes: tuple[int, ...], *, with_dlt: bool) -> list[Figures]:
             server_url = stack.enter_context(running_postgresql(folder / "postgresql"))
             pid = int((folder / "postgresql" / "postmaster.pid").read_text().split()[0])
             with empty_database(server_url) as url:
-                results += _kwiksync(Place(folder, base_url, "postgresql", url, pid, n))
-            results += _kwiksync(Place(folder, base_url, "sqlite", f"sqlite:///{folder}/hub.db", 0, n))
+                place, is_small = Place(folder, base_url, "postgresql", url, pid, n), n <= SIZES[0]
+                results += _kwiksync(place)
+                results += measure_outbound(place, updates=is_small, limited=with_limit and is_small)
+            place = Place(folder, base_url, "sqlite", f"sqlite:///{folder}/hub.db", 0, n)
+            results += _kwiksync(place)
+            results += measure_outbound(place, updates=is_small, limited=False)
             if with_dlt:
                 with empty_database(server_url) as url:
                     results += _dlt(Place(folder, base_url, "postgresql", url, pid, n), tuple(CASES))
@@ -97,7 +66,7 @@ def bench(sizes: tuple[int, ...], *, with_dlt: bool) -> list[Figures]:
 
 
 def _map_tickets() -> Figures:
-    told = _measured([sys.executable, HERE / "kwiksync_side.py", "map"])
+    told = measured([sys.executable, HERE / "kwiksync_side.py", "map"])
     seconds, n = told["result"]["best_s"], told["result"]["processed"]
     say(f"  map-tickets: {seconds * 1000:.2f} ms for {n:,} records")
     peak = told["peak_rss_mb"]
@@ -112,7 +81,7 @@ def _kwiksync(place: Place) -> list[Figures]:
 
     def one(served: str) -> dict[str, Any]:
         where = (place.database_url, f"{place.base_url}/{served}", place.ca_file, str(place.database_pid))
-        return _measured([sys.executable, side, "sync", *where])
+        return measured([sys.executable, side, "sync", *where])
 
     expected = {
         "first": {"created": place.n, "updated": 0, "unchanged": 0},
@@ -140,7 +109,7 @@ def _dlt(place: Place, cases: tuple[str, ...]) -> list[Figures]:
 
     def one(served: str) -> dict[str, Any]:
         where = (work, place.database, database_url, f"{place.base_url}/{served}", str(place.database_pid))
-        return _measured([DLT / "bin" / "python", HERE / "dlt_side.py", *where], environ)
+        return measured([DLT / "bin" / "python", HERE / "dlt_side.py", *where], environ)
 
     expected = {"processed": place.n, "stored": place.n}
     return [_figures(place, "dlt", case, one(CASES[case]), expected) for case in cases]
@@ -166,17 +135,6 @@ def _figures(place: Place, who: str, case: str, told: dict[str, Any], expected: 
         cpu_database_s=told["cpu_database_s"],
         peak_rss_mb=told["peak_rss_mb"],
     )
-
-
-def _measured(command: list[Any], environ: dict[str, str] | None = None) -> dict[str, Any]:
-    """The figures that a process tells in its last line."""
-    done = subprocess.run(
-        list(map(str, command)), env=environ, capture_output=True, text=True, check=False, timeout=DLT_TIMEOUT_S
-    )
-    if done.returncode != 0:
-        raise BenchError(f"{Path(str(command[1])).name} failed:\n{done.stderr[-2_000:]}")
-    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return told
 
 
 def _make_certificates(folder: Path) -> None:
@@ -231,23 +189,20 @@ def show(results: list[Figures]) -> None:
         table.add_column(heading, justify="left" if heading == "case" else "right", no_wrap=heading == "case")
     others = {(each.case, each.n): each for each in results if each.who == "dlt"}
     for each in results:
-        if each.who == "kwiksync":
+        if each.who == "kwiksync" and not is_outbound(each):
             table.add_row(*_cells(each, others.get((each.case, each.n))))
     console.print(table)
-    for text, is_reached in _targets(results):
+    console.print(outbound_table(results))
+    for text, is_reached in (*_targets(results), *outbound_targets(results, *SIZES)):
         console.print(f"{'[green]reached[/]' if is_reached else '[red]missed [/]'} {text}")
 
 
 def _cells(own: Figures, dlt: Figures | None) -> list[str]:
-    cells = [own.case, f"{own.n:,}", f"{own.records_per_s:,.0f}", f"{_cpu_per_100k(own):.2f}", f"{own.peak_rss_mb:.0f}"]
+    cells = [own.case, f"{own.n:,}", f"{own.records_per_s:,.0f}", f"{own.cpu_per_100k:.2f}", f"{own.peak_rss_mb:.0f}"]
     if dlt is None:
         return [*cells, "", "", "", "", ""]
     ratios = (f"{own.records_per_s / dlt.records_per_s:.1f} x", f"{own.cpu_s / dlt.cpu_s:.0%}")
-    return [*cells, f"{dlt.records_per_s:,.0f}", f"{_cpu_per_100k(dlt):.2f}", f"{dlt.peak_rss_mb:.0f}", *ratios]
-
-
-def _cpu_per_100k(figures: Figures) -> float:
-    return figures.cpu_s / figures.n * 100_000
+    return [*cells, f"{dlt.records_per_s:,.0f}", f"{dlt.cpu_per_100k:.2f}", f"{dlt.peak_rss_mb:.0f}", *ratios]
 
 
 def _targets(results: list[Figures]) -> Iterator[tuple[str, bool]]:
@@ -278,7 +233,8 @@ def main(environ: dict[str, str] | os._Environ[str] = os.environ) -> None:
     with_dlt = environ.get("BENCH_DLT", "1") != "0"
     if with_dlt:
         make_dlt()
-    results = bench((size,) if size else SIZES, with_dlt=with_dlt)
+    with_limit = environ.get("BENCH_LIMIT", "0" if size else "1") != "0"
+    results = bench((size,) if size else SIZES, with_dlt=with_dlt, with_limit=with_limit)
     target = Path(environ.get("BENCH_JSON", BUILD / "bench.json"))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps([asdict(each) for each in results], indent=1), encoding="utf-8")
