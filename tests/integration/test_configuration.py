@@ -333,7 +333,9 @@ def test_a_setting_that_does_not_change_is_not_written(hub: Hub) -> None:
     assert (setting.value, setting.mod_count, setting.description) == ("1", 1, "When")
 
 
-WAY_OUT = [{"source_field": "number", "target_field": "no", "transform": "direct", "config": {"omit_null": True}}]
+WAY_OUT: list[dict[str, Any]] = [
+    {"source_field": "number", "target_field": "no", "transform": "direct", "config": {"omit_null": True}}
+]
 
 
 @pytest.fixture
