@@ -24,7 +24,7 @@ import sys
 sys.path.insert(0, "dags")
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, CronTriggerTimetable, Param, TaskGroup
 before = set(sys.modules)
-import kwiksync_inbound
+import kwiksync_inbound, kwiksync_outbound, kwiksync_verify
 heavy = {"pandas", "pyarrow", "sqlalchemy", "requests", "alembic", "psycopg", "quickjs"}
 print(sorted(heavy & (set(sys.modules) - before)))
 """

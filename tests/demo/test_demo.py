@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-u", str(ROOT / "include" / "demo" / "run.py")]
-END_S = 240
+END_S = 360
 TABLES = ("locations", "projects", "tickets", "kw_corp_ticket_tasks", "assets", "deliverables")
 
 pytestmark = pytest.mark.timeout(2 * END_S)
@@ -65,10 +65,13 @@ def test_the_demo_syncs_twice_and_ends_with_a_hub_that_equals_the_erp() -> None:
         assert demo.stdout
         said = demo.stdout.read()
         assert demo.wait(END_S) == 0, said
-    full, changed, rejects, proof = re.split(r"^\d  .*\n", said, flags=re.MULTILINE)[1:]
+    full, changed, both_ways, way_back, rejects, proof = re.split(r"^\d  .*\n", said, flags=re.MULTILINE)[1:]
     assert all(re.search(rf"^  {table} +(partial|success) ", full, re.MULTILINE) for table in TABLES)
     assert re.search(r"^  tickets +success +\d+ +0 +422 ", changed, re.MULTILINE)
     assert re.search(r"^  7 API calls instead of 18, 426 rows written instead of 13,405\.", changed, re.MULTILINE)
+    assert len(re.findall("^  ERR_009 .* priority: was ", both_ways, re.MULTILINE)) == 2
+    assert re.search(r"^  tickets +success +4 +0 +[34] ", way_back, re.MULTILINE)
+    assert all(text in way_back for text in ("edited in the hub", "Resolver 7: Edited in the ERP", "1 - Critical"))
     assert {"ERR_004", "ERR_006", "ERR_008"} == set(re.findall("ERR_...", rejects))
     assert all(re.search(rf"^  {table} .* 0 *$", proof, re.MULTILINE) for table in TABLES)
     assert "no process is left" in proof
