@@ -292,8 +292,11 @@ class TwoWay:
     def bury(self, sys_id: str) -> None:
         """A person deletes a record in the hub."""
         now = self.clock.now()
-        author = {"system": None, "run_id": "by hand", "who": "ann", "now": now}
-        self.hub.write(lambda connection: tombstones.bury(connection, "assets", [sys_id], **author))
+        self.hub.write(
+            lambda connection: tombstones.bury(
+                connection, "assets", [sys_id], system=None, run_id="by hand", who="ann", now=now
+            )
+        )
 
     def create(self, *sys_ids: str, **values: Any) -> None:
         """A person creates records in the hub."""

@@ -1,4 +1,4 @@
-"""What is to be sent, found by key; and deliveries from their queueing to the link that they leave, on both databases."""
+"""What is to be sent, found by key; deliveries from their queueing to the link that they leave."""
 
 from __future__ import annotations
 
