@@ -37,7 +37,7 @@ def tell(demo: Demo) -> None:
     _look(demo, tickets)
 
 
-def _choose(demo: Demo) -> list[Ticket]:
+def _choose(demo: Demo) -> Sequence[Ticket]:
     """Active tickets of no great priority that the ERP has in the same state."""
     faulty = demo.erp.faulty_ids(TABLE)
     with demo.hub.read() as connection:
