@@ -52,12 +52,14 @@ def list_them(
 
     output = Output(is_json=json)
     with open_session() as session:
-        found = list_conflicts(session.hub, system=system, table=table, decided=show_all, limit=limit)
-    output.emit({"conflicts": [vars(conflict) for conflict in found]})
+        listed = list_conflicts(session.hub, system=system, table=table, decided=show_all, limit=limit + 1)
+    found, is_cut = listed[:limit], len(listed) > limit
+    output.emit({"conflicts": [vars(conflict) for conflict in found], "more": is_cut})
     if found:
         output.table(_FIELDS, [_row(conflict) for conflict in found])
     hint = "Decide one: kwiksync conflicts resolve ID --use hub|system"
-    output.say(f"{count(len(found), 'conflict')}. {hint}" if found else "No conflicts.", style="" if found else "green")
+    number = f"More than {limit}: --limit shows them." if is_cut else f"{count(len(found), 'conflict')}."
+    output.say(f"{number} {hint}" if found else "No conflicts.", style="" if found else "green")
     raise typer.Exit(ExitCode.ATTENTION if check and found else ExitCode.OK)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.errors import ConfigurationError, ConflictError
-from kwiksync_ops.services.edit import edit_record
+from kwiksync_ops.services.edit import edit_within
 from kwiksync_ops.services.errors import ErrorFilter, find_errors, search_errors
 from kwiksync_ops.storage import audit, edits, error_log, tombstones
 from kwiksync_ops.storage.hub import Connection, Hub
@@ -86,33 +87,33 @@ def resolve_conflict(
     """
     conflict = find_conflict(hub, sys_id)
     if conflict.resolution != Resolution.OPEN:
-        raise ConfigurationError(
-            f"The conflict {conflict.sys_id} is decided already.", remedy="kwiksync conflicts list shows open ones."
-        )
+        raise _decided(conflict)
     if use not in (HUB, SYSTEM, None) or (use is None and value is None):
         raise ConfigurationError(
             "It is not said which value stands.", remedy="Say --use hub, --use system or --value V."
         )
     if conflict.field == DELETED:
         return _resolve_deletion(hub, conflict, use, who=who, clock=clock)
-    row = _record(hub, conflict)
-    if not force and _plain(row[conflict.field]) != _plain(conflict.hub):
+    return hub.write(lambda connection: _decide(connection, conflict, use, value, who=who, clock=clock, force=force))
+
+
+def _decide(
+    connection: Connection, conflict: Conflict, use: str | None, value: Any, *, who: str, clock: Clock, force: bool
+) -> Resolved:
+    """One transaction: the value, the error row, the audit."""
+    name = conflict.field
+    now_there = _record(connection, conflict)[name]
+    if not force and _plain(now_there) != conflict.hub:
         raise ConflictError(
-            f"{conflict.field} was changed in the hub since, from {conflict.hub!r} to {row[conflict.field]!r}.",
+            f"{name} was changed in the hub since, from {_told(conflict.hub)} to {_told(now_there)}.",
             remedy="Look at it with kwiksync conflicts show; --force decides all the same.",
         )
-    chosen = {HUB: conflict.hub, SYSTEM: conflict.theirs, None: value}[use]
-    edit_record(
-        hub,
-        conflict.table,
-        conflict.record,
-        {conflict.field: chosen},
-        who=who,
-        clock=clock,
-        expected_mod_count=row["sys_mod_count"],
-    )
-    _close(hub, conflict, use, chosen, who=who, clock=clock)
-    return Resolved(conflict, chosen, is_sent=_plain(chosen) != _plain(conflict.theirs))
+    values = {} if use == HUB else {name: conflict.theirs if use == SYSTEM else value}
+    changes = edit_within(connection, conflict.table, conflict.record, values, who=who, clock=clock)
+    stands = changes[name][1] if changes else now_there
+    details = {"field": name, "use": use or "value", "value": stands, "system": conflict.theirs}
+    _end(connection, conflict, details, who=who, clock=clock)
+    return Resolved(conflict, stands, is_sent=_plain(stands) != conflict.theirs)
 
 
 def _resolve_deletion(hub: Hub, conflict: Conflict, use: str | None, *, who: str, clock: Clock) -> Resolved:
@@ -143,26 +144,21 @@ def _resolve_deletion(hub: Hub, conflict: Conflict, use: str | None, *, who: str
     return Resolved(conflict, None, is_sent=use == HUB)
 
 
-def _record(hub: Hub, conflict: Conflict) -> dict[str, Any]:
-    with hub.read() as connection:
-        row = edits.find(connection, conflict.table, conflict.record)
-    if row is None:
+def _record(connection: Connection, conflict: Conflict) -> Mapping[str, Any]:
+    row = edits.read(connection, conflict.table, conflict.record)
+    if row is None or row["sys_deleted_on"] is not None:
         raise ConfigurationError(
-            f"The record {conflict.record} of {conflict.table} does not exist any more.",
+            f"The record {conflict.record} of {conflict.table} was deleted in the hub: there is nothing to decide.",
             remedy=f"Set the conflict down: kwiksync errors resolve {conflict.sys_id}.",
         )
     return dict(row)
 
 
-def _close(hub: Hub, conflict: Conflict, use: str | None, chosen: Any, *, who: str, clock: Clock) -> None:
-    details = {"field": conflict.field, "use": use or "value", "value": chosen, "system": conflict.theirs}
-    hub.write(lambda connection: _end(connection, conflict, details, who=who, clock=clock))
-
-
 def _end(connection: Connection, conflict: Conflict, details: Mapping[str, Any], *, who: str, clock: Clock) -> None:
     """Close the row, and have the record looked at by the next outbound sync."""
     now = clock.now()
-    error_log.close(connection, [conflict.sys_id], Resolution.RESOLVED, who=who, now=now)
+    if not error_log.close(connection, [conflict.sys_id], Resolution.RESOLVED, who=who, now=now):
+        raise _decided(conflict)
     edits.touch(connection, conflict.table, conflict.record, now=now)
     subject = f"{conflict.table} {conflict.record}"
     audit.append(connection, "conflict.resolve", subject, who=who, now=now, details=details)
@@ -195,10 +191,16 @@ def _conflict(row: Mapping[str, Any]) -> Conflict:
     )
 
 
+def _decided(conflict: Conflict) -> ConfigurationError:
+    return ConfigurationError(
+        f"The conflict {conflict.sys_id} is decided already.", remedy="kwiksync conflicts list shows open ones."
+    )
+
+
 def _plain(value: Any) -> Any:
-    """A value as JSON has it, to be compared with one that was kept."""
-    return json.loads(json.dumps(value, default=str))
+    """A value as the history has it, to be compared with one that was kept."""
+    return msgspec.to_builtins(value)
 
 
-def conflict_document(conflict: Conflict) -> dict[str, Any]:
-    return vars(conflict)
+def _told(value: Any) -> str:
+    return "no value" if value is None else repr(str(value))

@@ -13,7 +13,7 @@ from kwiksync_ops.mapping.faults import Fault
 from kwiksync_ops.services.records import find_record_table
 from kwiksync_ops.storage import audit, edits, tombstones
 from kwiksync_ops.storage.hub import Connection, Hub
-from kwiksync_ops.vocabulary import ColumnType, RecordTable
+from kwiksync_ops.vocabulary import Column, ColumnType, RecordTable
 
 _OWN_BASE = ("active",)
 
@@ -41,24 +41,44 @@ def edit_record(
     """
     found = find_record_table(table)
     typed = _typed(found, values)
+    return hub.write(
+        lambda connection: _edit(
+            connection, found, sys_id, typed, who=who, clock=clock, expected_mod_count=expected_mod_count
+        )
+    )
 
-    def work(connection: Connection) -> dict[str, tuple[Any, Any]]:
-        row = edits.read(connection, found.name, sys_id)
-        if row is None or row["sys_deleted_on"] is not None:
-            raise _missing(found, sys_id)
-        if expected_mod_count is not None and row["sys_mod_count"] != expected_mod_count:
-            raise ConflictError(
-                f"{found.name} {sys_id} was changed by {row['sys_updated_by']} since you looked.",
-                remedy="Look at it again, then repeat your edit.",
-            )
-        _check_references(connection, found, typed)
-        now = clock.now()
-        changes = edits.update(connection, found.name, row, typed, who=who, now=now)
-        if changes:
-            _audit(connection, "record.update", found, sys_id, {"changes": changes}, who, clock)
-        return changes
 
-    return hub.write(work)
+def edit_within(
+    connection: Connection, table: str, sys_id: str, values: Mapping[str, Any], *, who: str, clock: Clock
+) -> dict[str, tuple[Any, Any]]:
+    """As `edit_record`, in the caller's transaction."""
+    found = find_record_table(table)
+    return _edit(connection, found, sys_id, _typed(found, values), who=who, clock=clock)
+
+
+def _edit(
+    connection: Connection,
+    table: RecordTable,
+    sys_id: str,
+    typed: Mapping[str, Any],
+    *,
+    who: str,
+    clock: Clock,
+    expected_mod_count: int | None = None,
+) -> dict[str, tuple[Any, Any]]:
+    row = edits.read(connection, table.name, sys_id)
+    if row is None or row["sys_deleted_on"] is not None:
+        raise _missing(table, sys_id, is_deleted=row is not None)
+    if expected_mod_count is not None and row["sys_mod_count"] != expected_mod_count:
+        raise ConflictError(
+            f"{table.name} {sys_id} was changed by {row['sys_updated_by']} since you looked.",
+            remedy="Look at it again, then repeat your edit.",
+        )
+    _check_references(connection, table, typed)
+    changes = edits.update(connection, table.name, row, typed, who=who, now=clock.now())
+    if changes:
+        _audit(connection, "record.update", table, sys_id, {"changes": changes}, who, clock)
+    return changes
 
 
 def create_record(hub: Hub, table: str, values: Mapping[str, Any], *, who: str, clock: Clock) -> str:
@@ -100,20 +120,23 @@ def delete_records(hub: Hub, table: str, sys_ids: Sequence[str], *, who: str, cl
 
 
 def _typed(table: RecordTable, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as their columns hold them."""
+    """The values as their columns hold them; all that is wrong with them is told at once."""
     names = [*(column.name for column in table.columns), *_OWN_BASE]
-    typed: dict[str, Any] = {}
-    for name, value in values.items():
-        column = table.column(name)
-        if column is None or name not in names:
+    for name in values:
+        if name not in names:
             raise ConfigurationError(
                 f"{table.name} has no field {name!r} that can be edited.{did_you_mean(name, names)}",
                 remedy=f"Use one of: {', '.join(names)}.",
             )
-        typed[name] = None if value in (None, "") else compile_coercion(column).convert(value)
-        if isinstance(typed[name], Fault):
-            raise ValidationError(f"{name} {typed[name].reason}", remedy="Nothing was changed; correct the value.")
+    typed = {name: _value(table.column(name), value) for name, value in values.items()}
+    faults = [f"{name} {value.reason}" for name, value in typed.items() if isinstance(value, Fault)]
+    if faults:
+        raise ValidationError("; ".join(faults), remedy="Nothing was changed; correct what is named.", fields=faults)
     return typed
+
+
+def _value(column: Column | None, value: Any) -> Any:
+    return None if column is None or value in (None, "") else compile_coercion(column).convert(value)
 
 
 def _check_references(connection: Connection, table: RecordTable, values: Mapping[str, Any]) -> None:
@@ -128,10 +151,11 @@ def _check_references(connection: Connection, table: RecordTable, values: Mappin
             )
 
 
-def _missing(table: RecordTable, sys_id: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{table.name} has no record {sys_id!r}.", remedy=f"Take a sys_id from kwiksync records {table.name}."
+def _missing(table: RecordTable, sys_id: str, *, is_deleted: bool = False) -> ConfigurationError:
+    what = (
+        f"The record {sys_id} of {table.name} is deleted." if is_deleted else f"{table.name} has no record {sys_id!r}."
     )
+    return ConfigurationError(what, remedy=f"Take a sys_id from kwiksync records {table.name}.")
 
 
 def _audit(

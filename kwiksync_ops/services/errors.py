@@ -12,7 +12,7 @@ from kwiksync_ops import errors
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError
-from kwiksync_ops.storage import audit, error_log
+from kwiksync_ops.storage import audit, edits, error_log
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.vocabulary import Resolution, short_name
 
@@ -79,12 +79,18 @@ def find_errors(hub: Hub, ids: Iterable[str]) -> list[ErrorRow]:
 
 
 def resolve_errors(hub: Hub, rows: Sequence[ErrorRow], *, note: str | None, who: str, clock: Clock) -> Resolved:
-    """Set rows down as resolved by hand. Twice changes nothing."""
+    """Set rows down as resolved by hand. Twice changes nothing.
+
+    Of a conflict the hub's value stands then, and the next outbound sync sends it.
+    """
     open_ids = [row["sys_id"] for row in rows if row["resolution"] == Resolution.OPEN]
+    conflicting = [found for row in rows if (found := _record_in_conflict(row)) and row["sys_id"] in open_ids]
     now = clock.now()
 
     def write(connection: Connection) -> None:
         if error_log.close(connection, open_ids, Resolution.RESOLVED, who=who, now=now):
+            for table, record in conflicting:
+                edits.touch(connection, table, record, now=now)
             details = {"rows": open_ids, "note": note}
             audit.append(connection, "error.resolve", f"{len(open_ids)} rows", who=who, now=now, details=details)
 
@@ -107,6 +113,13 @@ def check_code(code: str) -> str:
             f"There is no error code {code!r}.{did_you_mean(full, known)}", remedy=f"Use one of: {', '.join(known)}."
         )
     return full
+
+
+def _record_in_conflict(row: ErrorRow) -> tuple[str, str] | None:
+    """Table and sys_id of a record that waits for a decision before it is sent whole."""
+    payload = row["payload"]
+    is_conflict = row["code"] == errors.ConflictError.code and isinstance(payload, dict)
+    return (row["table_name"], payload["sys_id"]) if is_conflict and "sys_id" in payload else None
 
 
 def _is_error(value: object) -> bool:
