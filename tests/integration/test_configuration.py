@@ -36,7 +36,7 @@ tables:
   - {{table: tickets, source: /tickets, key: ticket_id}}
   - {{table: locations, source: /locations, key: location_id, mapping: places.json}}
 """
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"source_field": "ticket_id", "target_field": "external_id", "transform": "direct"},
     {
         "source_field": "status",
