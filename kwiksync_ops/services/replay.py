@@ -12,6 +12,7 @@ from typing import Any
 
 from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.clock import Clock
+from kwiksync_ops.errors import ConflictError
 from kwiksync_ops.mapping.compiler import CompiledMapping
 from kwiksync_ops.mapping.rules import FieldRule
 from kwiksync_ops.redaction import MASK, Redactor
@@ -28,7 +29,7 @@ from kwiksync_ops.storage.batches import Batch, Counts
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.records import HubLookups
-from kwiksync_ops.vocabulary import BATCH_RECORDS, RECORD_TABLES, Mode, Resolution, TransformType, Trigger
+from kwiksync_ops.vocabulary import BATCH_RECORDS, RECORD_TABLES, Direction, Mode, Resolution, TransformType, Trigger
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,10 @@ def _by_table(rows: Sequence[ErrorRow]) -> Iterator[tuple[str, list[ErrorRow]]]:
 def _why_not(row: ErrorRow) -> str | None:
     if row["resolution"] != Resolution.OPEN:
         return f"It is {row['resolution']} already."
+    if row["code"] == ConflictError.code:
+        return "It is a conflict, for you to decide: kwiksync conflicts list, or the record at its system."
+    if row["direction"] == Direction.OUTBOUND:
+        return "It is a delivery: kwiksync outbox list, then kwiksync outbox resend."
     if row["table_name"] not in RECORD_TABLES or row["payload"] is None:
         return "It belongs to a sync, not to a record: sync again."
     if not isinstance(row["payload"], dict):

@@ -96,6 +96,8 @@ def test_an_unconfirmed_delivery_is_listed_and_decided(cli: Cli, crm: TwoWay) ->
     sys_id = cli.ok("create", "assets", "name=Pump", "--json").json["sys_id"]
     crm.push()
     assert "Every delivery" not in cli.ok("outbox", "list").out
+    replayed = cli("errors", "replay", "--code", "13", "--json")
+    assert (replayed.code, "kwiksync outbox resend" in replayed.out) == (3, True)
     (row,) = cli.ok("outbox", "list", "--json").json["deliveries"]
     assert (row["state"], row["code"], row["record_sys_id"]) == ("unconfirmed", "ERR_013", sys_id)
     assert cli("outbox", "confirm", row["sys_id"]).code == 1
