@@ -27,7 +27,8 @@ class Told:
 
 def told_of(row: OutboxRow, receipt: Receipt, sync: TableSync) -> Told | None:
     """What the receipt makes of the row; None where it stays as it is, in the middle of being sent."""
-    result = partial(Result, row.sys_id, external_id=receipt.key, etag=receipt.etag, job=receipt.job)
+    key = receipt.key if receipt.key != row.external_id else None
+    result = partial(Result, row.sys_id, external_id=key, etag=receipt.etag, job=receipt.job)
     match receipt.outcome:
         case Outcome.CONFIRMED if row.action == Action.CREATE and not (receipt.key or row.external_id):
             return unconfirmed(row, sync, "The system took it, but did not say which id it gave it.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -89,17 +90,26 @@ def _columns(records: sa.Table) -> tuple[sa.Column[Any], ...]:
 
 
 def _with_links(connection: sa.Connection, system: str, table: str, wanted: sa.Select[Any]) -> list[Change]:
-    page = wanted.subquery()
+    rows = connection.execute(wanted).all()
+    links = _links(connection, system, table, [row[0] for row in rows])
+    none = (None, None, None, None)
+    return [Change(row[0], row[1], row[2], row[3] is not None, *links.get(row[0], none)) for row in rows]
+
+
+def _links(connection: sa.Connection, system: str, table: str, sys_ids: Collection[str]) -> dict[str, tuple[Any, ...]]:
+    """What the system knows of these records. A record that it has twice is sent to the first."""
     link = RECORD_LINK
-    joined = page.outerjoin(
-        link,
-        sa.and_(link.c.sys_id == page.c.sys_id, link.c.system == system, link.c.table_name == table),
+    # By the record alone: with the system in the condition, a planner may read all links of the system.
+    found = connection.execute(
+        sa.select(
+            link.c.sys_id,
+            link.c.system,
+            link.c.table_name,
+            link.c.external_id,
+            link.c.mod_count,
+            link.c.hash_out,
+            link.c.etag,
+        ).where(among(connection, link.c.sys_id, sys_ids))
     )
-    rows = connection.execute(
-        sa.select(page, link.c.external_id, link.c.mod_count, link.c.hash_out, link.c.etag)
-        .select_from(joined)
-        .order_by(page.c.sys_updated_on, page.c.sys_id, link.c.external_id)
-    )
-    changes = (Change(row[0], row[1], row[2], row[3] is not None, *row[4:]) for row in rows.all())
-    # A record that a system has twice is sent to the first.
-    return list({change.sys_id: change for change in reversed(list(changes))}.values())[::-1]
+    mine = (row for row in found.all() if row[1] == system and row[2] == table)
+    return {row[0]: tuple(row[3:]) for row in sorted(mine, key=itemgetter(3), reverse=True)}

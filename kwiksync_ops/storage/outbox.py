@@ -256,9 +256,10 @@ def supersede(connection: sa.Connection, system: str, table: str, record_sys_ids
 def linked(connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]) -> dict[str, str]:
     """The ids that the system has for these records by now, by sys_id."""
     link = RECORD_LINK
-    mine = (link.c.system == system, link.c.table_name == table, among(connection, link.c.sys_id, record_sys_ids))
-    rows = connection.execute(sa.select(link.c.sys_id, link.c.external_id).where(*mine))
-    return {row[0]: row[1] for row in rows.all()}
+    # By the record alone: with the system in the condition, a planner may read all links of the system.
+    wanted = sa.select(link.c.sys_id, link.c.external_id, link.c.system, link.c.table_name)
+    rows = connection.execute(wanted.where(among(connection, link.c.sys_id, record_sys_ids)))
+    return {row[0]: row[1] for row in rows.all() if (row[2], row[3]) == (system, table)}
 
 
 def begin(connection: sa.Connection, rows: Collection[OutboxRow], *, now: datetime) -> None:
@@ -339,8 +340,10 @@ def _link(connection: sa.Connection, confirmed: Sequence[str]) -> None:
         link.c.table_name == box.c.table_name,
         link.c.external_id == box.c.external_id,
     )
-    deleted = sa.exists().where(mine, box.c.action == Action.DELETE, *same)
-    connection.execute(link.delete().where(deleted))
+    deleted = sa.select(box.c.system, box.c.table_name, box.c.external_id).where(mine, box.c.action == Action.DELETE)
+    connection.execute(
+        link.delete().where(sa.tuple_(link.c.system, link.c.table_name, link.c.external_id).in_(deleted))
+    )
     connection.execute(
         link.update()
         .where(mine, box.c.action != Action.DELETE, *same)
