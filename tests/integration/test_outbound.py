@@ -16,7 +16,7 @@ from kwiksync_ops.storage.batches import Counts
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.vocabulary import Mode
 from tests.conftest import StartServer
-from tests.support.https_server import json_response
+from tests.support.https_server import Exchange, json_response
 from tests.support.two_way_system import TwoWay, status, two_way
 
 Start = Callable[..., TwoWay]
@@ -232,6 +232,15 @@ def test_what_was_applied_but_answered_500_arrives_once(start: Start) -> None:
     system.create(*ids(3))
     assert system.push() == Counts(processed=3, created=3)
     assert len(system.api.applied) == 3
+
+
+@pytest.mark.parametrize("promise", ["idempotent", "look"])
+def test_what_was_applied_and_never_answered_arrives_once(start: Start, promise: str) -> None:
+    system = start(promise)
+    system.api.plan = [lambda _answer: Exchange.wait_for_end]
+    system.create(*ids(2))
+    assert system.push() == Counts(processed=2, created=2)
+    assert len(system.api.records) == len(system.api.applied) == 2
 
 
 def test_a_target_that_is_looked_at_gets_nothing_twice_after_a_500(start: Start) -> None:

@@ -76,7 +76,12 @@ _SYSTEM: dict[str, Any] = {
     "connection": "none",
     "direction": "both",
     "limits": {"batch_records": 100, "overlap_s": 120, "calls_per_minute": 60},
-    "rest": {"allow_hosts": ["127.0.0.1"], "records_path": "data", "since_param": "changed_after"},
+    "rest": {
+        "allow_hosts": ["127.0.0.1"],
+        "records_path": "data",
+        "since_param": "changed_after",
+        "timeouts": {"read_s": 2},
+    },
 }
 _INBOUND = {"external_id": "id", "name": "name", "quantity": "quantity", "status": "status"}
 _OUTBOUND = {"name": "name", "quantity": "quantity", "status": "status", "sys_id": "ours"}
