@@ -142,7 +142,8 @@ class Formatter:
         hash_out = payload_hash(whole)
         part = whole
         if self.changes_only and one.pending is not None:
-            changed = self.mapping.fields_of(one.pending.fields)
+            owned = {name for name, policy in self.sync.table.conflict.fields.items() if policy == two_way.SYSTEM}
+            changed = self.mapping.fields_of(one.pending.fields.keys() - owned)
             part = {name: value for name, value in whole.items() if name in changed}
         if hash_out == one.change.hash_out or not part:
             return self._agree(outgoing, one, is_held=bool(held))

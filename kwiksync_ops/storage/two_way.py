@@ -26,7 +26,7 @@ from kwiksync_ops.storage.models import ERROR_LOG, RECORD_HISTORY, RECORDS
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.vocabulary import Action, ConflictPolicy, Direction, Resolution, Severity
 
-_HUB, _SYSTEM = "hub", "system"
+HUB, SYSTEM = "hub", "system"
 """The two sides; as a policy of a field, its owner."""
 
 _HISTORY = (
@@ -193,7 +193,7 @@ def _has_diverged(link: Link, existing: Mapping[str, tuple[int, tuple[Any, ...]]
     known = existing.get(link.sys_id)
     if known is None or link.mod_count is None:
         return False
-    return link.mod_count != known[0] or _HUB in (author.policies or {}).values()
+    return link.mod_count != known[0] or HUB in (author.policies or {}).values()
 
 
 @dataclass(frozen=True)
@@ -280,21 +280,21 @@ class _Merger:
         if not one.differs(name):
             return False
         edit = one.edits.get(name)
-        return edit is None or self._policy(name) == _SYSTEM or one.plain_theirs[name] != edit.base
+        return edit is None or self._policy(name) == SYSTEM or one.plain_theirs[name] != edit.base
 
     def _wins(self, name: str, one: _Meeting) -> bool:
         """Whether the system's value is taken. A field that both changed is a conflict, and told."""
         policy, edit, theirs = self._policy(name), one.edits.get(name), one.plain_theirs[name]
-        if policy != _SYSTEM and edit is not None and theirs in edit.past:
+        if policy != SYSTEM and edit is not None and theirs in edit.past:
             return False
         if edit is None or edit.is_taken_back:
-            return policy != _HUB
+            return policy != HUB
         winner = self._winner(policy, one.version, edit)
         if theirs != edit.base:
             self._conflicts.append(
                 _Conflict(one.link.sys_id, one.external_id, name, edit, theirs, one.version, policy, winner)
             )
-        return winner == _SYSTEM
+        return winner == SYSTEM
 
     def _policy(self, name: str) -> str:
         policies = self._author.policies or {}
@@ -305,11 +305,11 @@ class _Merger:
             case ConflictPolicy.MANUAL:
                 return None
             case ConflictPolicy.SYSTEM_WINS | "system":
-                return _SYSTEM
+                return SYSTEM
             case ConflictPolicy.HUB_WINS | "hub":
-                return _HUB
+                return HUB
         changed = _utc(datetime.fromisoformat(version)) if version else self._author.now
-        return _SYSTEM if changed > _utc(edit.at) else _HUB
+        return SYSTEM if changed > _utc(edit.at) else HUB
 
     def _note(self, one: _Meeting, merged: Mapping[str, Any]) -> None:
         """A history row for the system's version, and on top of it one for each time that somebody edited the hub."""
