@@ -9,7 +9,7 @@ import typer
 
 from kwiksync_ops.cli.output import Output
 from kwiksync_ops.cli.session import JsonOption, open_session
-from kwiksync_ops.cli.text import count, printable
+from kwiksync_ops.cli.text import count, shown
 
 Table = Annotated[
     str,
@@ -27,9 +27,9 @@ def edit(table: Table, sys_id: SysId, values: Values, json: JsonOption = False) 
     given = _given(values)
     with open_session() as session:
         changes = edit_record(session.hub, table, sys_id, given, who=session.who, clock=session.clock)
-    output.emit({"sys_id": sys_id, "changes": {name: [str(old), str(new)] for name, (old, new) in changes.items()}})
+    output.emit({"sys_id": sys_id, "changes": {name: list(change) for name, change in changes.items()}})
     for name, (old, new) in changes.items():
-        output.say(f"{name}: {printable(str(old))} → {printable(str(new))}")
+        output.say(f"{name}: {shown(old)} → {shown(new)}")
     if not changes:
         output.say("It had these values already.")
 
