@@ -21,6 +21,19 @@ from kwiksync_ops.storage.models import RECORD_HISTORY
 from kwiksync_ops.storage.sys_id import first_given_with, sys_ids_from
 from kwiksync_ops.vocabulary import Action
 
+HISTORY_COLUMNS = (
+    "table_name",
+    "sys_id",
+    "action",
+    "changes",
+    "system",
+    "sys_mod_count",
+    "run_id",
+    "sys_created_on",
+    "sys_created_by",
+)
+"""The columns of a row of history, in the order in which many of them are written."""
+
 _INSERT = RECORD_HISTORY.insert()
 
 

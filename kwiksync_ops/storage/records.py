@@ -15,7 +15,7 @@ from kwiksync_ops.batch import MappedBatch, SourceRecord
 from kwiksync_ops.errors import HubError
 from kwiksync_ops.storage import history, tombstones, two_way
 from kwiksync_ops.storage.bulk import MANY, Rows, among, among_given, as_list, as_read, insert_all, insert_rows
-from kwiksync_ops.storage.history import Author
+from kwiksync_ops.storage.history import HISTORY_COLUMNS, Author
 from kwiksync_ops.storage.hub import Hub, use_wait
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.storage.sys_id import new_sys_ids
@@ -32,17 +32,6 @@ _BASE = (
     "sys_mod_count",
 )
 _LINK = ("system", "table_name", "external_id", "sys_id", "version", "hash_in", "mod_count")
-_HISTORY = (
-    "table_name",
-    "sys_id",
-    "action",
-    "changes",
-    "system",
-    "sys_mod_count",
-    "run_id",
-    "sys_created_on",
-    "sys_created_by",
-)
 
 
 @dataclass(frozen=True)
@@ -291,7 +280,7 @@ def _write(connection: sa.Connection, batch: MappedBatch, changes: _Changes, aut
     inserts = (
         Rows(records, columns, changes.created),
         Rows(RECORD_LINK, _LINK, changes.links),
-        Rows(RECORD_HISTORY, _HISTORY, changes.history),
+        Rows(RECORD_HISTORY, HISTORY_COLUMNS, changes.history),
     )
     insert_all(connection, inserts)
     _update(connection, records, batch, changes.updated, author)

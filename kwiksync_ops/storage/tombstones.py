@@ -16,21 +16,9 @@ import sqlalchemy as sa
 
 from kwiksync_ops.batch import MappedBatch
 from kwiksync_ops.storage.bulk import among, insert_rows
-from kwiksync_ops.storage.history import Author
+from kwiksync_ops.storage.history import HISTORY_COLUMNS, Author
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.vocabulary import Action
-
-_HISTORY = (
-    "table_name",
-    "sys_id",
-    "action",
-    "changes",
-    "system",
-    "sys_mod_count",
-    "run_id",
-    "sys_created_on",
-    "sys_created_by",
-)
 
 
 def bury(
@@ -182,7 +170,7 @@ def _change(
     insert_rows(
         connection,
         RECORD_HISTORY,
-        _HISTORY,
+        HISTORY_COLUMNS,
         [(*entry[:2], entry[2].value, entry[3], system, entry[4], run_id, now, who) for entry in entries],
     )
     return changed.rowcount

@@ -21,25 +21,13 @@ from kwiksync_ops.errors import ConflictError, HubError
 from kwiksync_ops.storage import error_log
 from kwiksync_ops.storage.bulk import among, insert_rows
 from kwiksync_ops.storage.error_log import ErrorEntry
-from kwiksync_ops.storage.history import Author
+from kwiksync_ops.storage.history import HISTORY_COLUMNS, Author
 from kwiksync_ops.storage.models import ERROR_LOG, RECORD_HISTORY, RECORDS
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.vocabulary import Action, ConflictPolicy, Direction, Resolution, Severity
 
 HUB, SYSTEM = "hub", "system"
 """The two sides; as a policy of a field, its owner."""
-
-_HISTORY = (
-    "table_name",
-    "sys_id",
-    "action",
-    "changes",
-    "system",
-    "sys_mod_count",
-    "run_id",
-    "sys_created_on",
-    "sys_created_by",
-)
 
 
 @dataclass(frozen=True)
@@ -269,7 +257,7 @@ class _Merger:
                     f"A record of {self._batch.table} was edited in the hub while a batch was merged with it.",
                     remedy="Nothing of the batch was written; it is tried again.",
                 )
-        insert_rows(connection, RECORD_HISTORY, _HISTORY, self._history)
+        insert_rows(connection, RECORD_HISTORY, HISTORY_COLUMNS, self._history)
         run = TableRun(self._author.run_id, self._author.system, Direction.INBOUND, self._batch.table)
         for external_id, name in self._settled:
             _close_open(connection, run, external_id, name, now=self._author.now, by="sync")

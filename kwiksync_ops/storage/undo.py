@@ -15,20 +15,9 @@ import sqlalchemy as sa
 
 from kwiksync_ops.storage import history, tombstones
 from kwiksync_ops.storage.bulk import among, insert_rows
+from kwiksync_ops.storage.history import HISTORY_COLUMNS
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.vocabulary import RECORD_TABLES, Action, ColumnType
-
-_HISTORY = (
-    "table_name",
-    "sys_id",
-    "action",
-    "changes",
-    "system",
-    "sys_mod_count",
-    "run_id",
-    "sys_created_on",
-    "sys_created_by",
-)
 
 
 @dataclass(frozen=True)
@@ -189,7 +178,7 @@ def _note(
         )
         for sys_id, mod_count, changes in entries
     ]
-    insert_rows(connection, RECORD_HISTORY, _HISTORY, rows)
+    insert_rows(connection, RECORD_HISTORY, HISTORY_COLUMNS, rows)
 
 
 def _forget(connection: sa.Connection, table: str, sys_ids: Collection[str]) -> None:
