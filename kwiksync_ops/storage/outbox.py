@@ -292,14 +292,21 @@ def end(connection: sa.Connection, table: str, results: Sequence[Result], *, now
         connection.execute(OUTBOX.update().where(among(connection, OUTBOX.c.sys_id, ids)).values(**values))
     for name in ("external_id", "etag", "job", "error_code", "message"):
         values_of = ((result.sys_id, getattr(result, name)) for result in results)
-        told = [{"of": sys_id, "it": value} for sys_id, value in values_of if value is not None]
-        if told:
-            update = OUTBOX.update().where(OUTBOX.c.sys_id == sa.bindparam("of")).values({name: sa.bindparam("it")})
-            connection.execute(update, told)
+        if told := {sys_id: value for sys_id, value in values_of if value is not None}:
+            _set(connection, name, told)
     confirmed = [result.sys_id for result in results if result.state == DeliveryState.CONFIRMED]
     doubles = _doubles(connection, table, confirmed) if confirmed else []
     _link(connection, confirmed)
     return doubles
+
+
+def _set(connection: sa.Connection, name: str, values: Mapping[str, str]) -> None:
+    """One column of deliveries, by sys_id, in one statement."""
+    given = sa.bindparam(None, msgspec.json.encode(values).decode(), type_=sa.Text())
+    is_postgresql = connection.dialect.name == "postgresql"
+    each = sa.func.json_each_text(sa.cast(given, sa.JSON)) if is_postgresql else sa.func.json_each(given)
+    pairs = each.table_valued("key", "value")
+    connection.execute(OUTBOX.update().where(OUTBOX.c.sys_id == pairs.c.key).values({name: pairs.c.value}))
 
 
 def agree(connection: sa.Connection, system: str, table: str, agreed: Mapping[str, int]) -> None:
