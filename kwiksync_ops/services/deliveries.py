@@ -208,6 +208,8 @@ class _Sending:
         if any(receipt.outcome not in (Outcome.UNSENT, Outcome.UNKNOWN) for receipt in receipts):
             self._stalls = 0
             return
+        if len(receipts) > 1 and all(map(_is_refused_whole, receipts)):
+            return
         self._stalls += 1
         last = receipts[-1]
         if self._stalls > STALLS:
@@ -217,7 +219,13 @@ class _Sending:
                 remedy="The deliveries wait in the outbox; the next attempt goes on with them.",
                 retry_after_s=last.retry_after_s,
             )
-        self._sync.clock.sleep(min(last.retry_after_s or 2.0**self._stalls, MAX_WAIT_S))
+        wait_s = 2.0**self._stalls if last.retry_after_s is None else last.retry_after_s
+        self._sync.clock.sleep(min(wait_s, MAX_WAIT_S))
+
+
+def _is_refused_whole(receipt: Receipt) -> bool:
+    """Nothing is wrong with the system: the call was too much for it, or held a record that spoils it."""
+    return receipt.outcome == Outcome.UNSENT and receipt.code is None and receipt.retry_after_s is None
 
 
 def _begin(connection: Connection, sync: TableSync, rows: Sequence[OutboxRow]) -> None:
