@@ -62,8 +62,9 @@ def tables_param(names: list[str]) -> Param:
 def when(system: SystemSpec) -> str:
     """The paragraph of a DAG's documentation that says when it runs."""
     window = f"{system.sync_window.start:%H:%M} to {system.sync_window.end:%H:%M}" if system.sync_window else "any time"
-    return f"""**When**: `{system.schedule or "by hand"}` ({system.timezone}). A scheduled run starts in the sync window:
-{window}. One sync runs at a time, over all systems: `acquire` waits for the others, *up for reschedule*."""
+    return f"""**When**: `{system.schedule or "by hand"}` ({system.timezone}).
+A scheduled run starts in the sync window: {window}.
+One sync runs at a time, over all systems: `acquire` waits for the others, *up for reschedule*."""
 
 
 def broken_dag(system: BrokenSystem, direction: Direction | Mode) -> DAG:
