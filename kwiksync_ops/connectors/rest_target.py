@@ -14,7 +14,7 @@ import msgspec
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.json_path import MISSING, Path, value_at
+from kwiksync_ops.connectors.json_path import MISSING, Path, kind_of, value_at
 from kwiksync_ops.connectors.push_options import BulkOptions, Endpoint, PushOptions
 from kwiksync_ops.connectors.refusals import excerpt, refusal
 from kwiksync_ops.connectors.rest_access import RestAccess
@@ -217,7 +217,9 @@ class RestTarget:
             return Receipt(delivery.id, Outcome.UNKNOWN, message="The answer has no result for it.")
         status = value_at(result, bulk.status_path)
         if not isinstance(status, int) or isinstance(status, bool):
-            return Receipt(delivery.id, Outcome.UNKNOWN, message=f"Its result has no status: {_shown(result)}")
+            return Receipt(
+                delivery.id, Outcome.UNKNOWN, message=self._text(f"Its result has no status: {_shown(result)}")
+            )
         error = value_at(result, bulk.error_path) if bulk.error_path else MISSING
         receipt = self._told(delivery, status, "" if error in (MISSING, None) else self._text(_shown(error)))
         if receipt.outcome != Outcome.CONFIRMED or delivery.action == Action.DELETE:
@@ -262,8 +264,9 @@ class RestTarget:
                 is_done = receipt.outcome == Outcome.ACCEPTED
                 return replace(receipt, outcome=Outcome.CONFIRMED) if is_done else receipt
         if outcome == Outcome.REFUSED:
-            error = value_at(told, push.confirm.error_path) if push.confirm.error_path else "The job failed."
-            return Receipt(delivery.id, outcome, code=ValidationError.code, message=self._text(_shown(error)))
+            error = value_at(told, push.confirm.error_path) if push.confirm.error_path else MISSING
+            why = "The job failed." if error in (MISSING, None) else self._text(_shown(error))
+            return Receipt(delivery.id, outcome, code=ValidationError.code, message=why)
         return Receipt(delivery.id, outcome, key=delivery.key, message=told if isinstance(told, str) else None)
 
     def _confirm_by_reading(self, request: PushRequest, push: PushOptions, delivery: Delivery) -> Receipt:
@@ -300,22 +303,24 @@ class RestTarget:
             answer = self._call(request, Endpoint("GET", push.read.path), {}, None, key=delivery.key)
             if answer.status in _GONE:
                 return None, None
-            return self._sound(answer, push.read.record_path), answer.headers.get("ETag") if push.etag else None
+            return self._sound(answer, push.read.record_path, dict), answer.headers.get("ETag") if push.etag else None
         if push.find is None:
             return MISSING, None
         path = f"{push.find.path}?{urlencode({push.find.param: delivery.record_id})}"
         answer = self._call(request, Endpoint("GET", path), {}, None)
-        records = self._sound(answer, push.find.records_path)
+        records = self._sound(answer, push.find.records_path, list)
         mine = tuple(push.find.field.split("."))
         found = [one for one in records if _text(value_at(one, mine)) == delivery.record_id]
         return (found[0] if found else None), None
 
-    def _sound(self, answer: Answer, path: Path) -> Any:
+    def _sound(self, answer: Answer, path: Path, kind: type) -> Any:
         if answer.status != 200:
             raise refusal(answer, what="Looking for a delivery", redactor=self._access.redactor)
         found = value_at(_document(answer), path)
-        if found is MISSING or found is None:
-            raise ValueError(f"the answer has nothing at {'.'.join(path)!r}")
+        if not isinstance(found, kind):
+            raise ValueError(  # noqa: TRY004  # it is the answer that is wrong
+                f"the answer has {kind_of(found)} at {'.'.join(path)!r}, not {kind_of(kind())}"
+            )
         return found
 
     def _call(

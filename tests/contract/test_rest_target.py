@@ -14,7 +14,7 @@ from kwiksync_ops.rate_limit import Unlimited
 from kwiksync_ops.testing import ManualClock
 from kwiksync_ops.vocabulary import Action
 from tests.support.https_server import HttpsServer, Response
-from tests.support.target_app import PUSH, Plan, TargetApp, status, truncated
+from tests.support.target_app import PUSH, Plan, TargetApp, reset, status, truncated, unanswered
 
 REQUEST = PushRequest("tickets", "id")
 CREATE = Delivery("d1", Action.CREATE, None, {"name": "one"}, "key-1")
@@ -32,7 +32,7 @@ def app(server: HttpsServer) -> TargetApp:
 
 @pytest.fixture
 def target(server: HttpsServer, ca_file: str) -> Iterator[Target]:
-    options = {"push": PUSH, "allow_hosts": ["127.0.0.0/8"]}
+    options = {"push": PUSH, "allow_hosts": ["127.0.0.0/8"], "timeouts": {"read_s": 1}}
     credentials = Credentials(server.url("/api"), ca_file=ca_file)
     opened = open_target("rest", credentials, options, Unlimited(), ManualClock())
     yield opened
@@ -54,8 +54,8 @@ def test_a_create_is_confirmed_with_its_key_and_version(target: Target, app: Tar
 
 @pytest.mark.parametrize(
     "plan",
-    [status(500), status(502), status(503), status(504), truncated],
-    ids=["500", "502", "503", "504", "truncated"],
+    [status(500), status(502), status(503), status(504), truncated, unanswered, reset],
+    ids=["500", "502", "503", "504", "truncated", "unanswered", "reset"],
 )
 def test_an_answer_that_fails_after_applying_is_unknown_and_its_key_is_honoured(
     target: Target, app: TargetApp, plan: Plan
@@ -93,8 +93,9 @@ def test_a_refusal_names_its_code(target: Target, app: TargetApp, code: int) -> 
     assert "no name" in (receipt.message or "")
 
 
-def test_refused_credentials_are_raised(target: Target, app: TargetApp) -> None:
-    app.before = [Response(401)]
+@pytest.mark.parametrize("code", [401, 403])
+def test_refused_credentials_are_raised(target: Target, app: TargetApp, code: int) -> None:
+    app.before = [Response(code)]
     with pytest.raises(AuthenticationError, match="ERR_003"):
         _push(target, CREATE)
 

@@ -105,6 +105,14 @@ def test_a_result_that_is_missing_or_has_no_status_is_unknown_alone(server: Http
     assert outcomes(target.push(REQUEST, creates(3))) == [("confirmed", "A"), ("unknown", None), ("unknown", None)]
 
 
+def test_a_result_without_a_status_is_shown_without_secrets(server: HttpsServer, opened: Open) -> None:
+    target = opened(bulk=BULK)
+    server.on("/api/bulk", results({"note": f"sent with {TOKEN}"}))
+    (receipt,) = target.push(REQUEST, creates(1))
+    assert "sent with" in (receipt.message or "")
+    assert TOKEN not in (receipt.message or "")
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_body_that_is_refused_whole_was_not_applied(server: HttpsServer, opened: Open, status: int) -> None:
     target = opened(bulk=BULK)
@@ -173,6 +181,13 @@ def test_a_job_tells_of_each_record_what_became_of_it(server: HttpsServer, opene
     assert outcomes(target.confirm(REQUEST, [nameless])) == [("unknown", None)]
 
 
+def test_a_job_that_fails_without_a_reason_is_told_in_words(server: HttpsServer, opened: Open) -> None:
+    target = opened(bulk=BULK, confirm=JOB)
+    server.on("/api/jobs", json_response({"state": "failed"}))
+    (receipt,) = target.confirm(REQUEST, [Delivery("d0", Action.CREATE, None, {}, "k0", job="5")])
+    assert (receipt.outcome, receipt.message) == (Outcome.REFUSED, "The job failed.")
+
+
 @pytest.mark.parametrize(
     ("answer", "looked", "confirmed"),
     [
@@ -181,6 +196,7 @@ def test_a_job_tells_of_each_record_what_became_of_it(server: HttpsServer, opene
         (json_response({"record": {"n": True, "s": "x"}}), Outcome.UNSENT, Outcome.UNKNOWN),
         (json_response({}, 404), Outcome.UNSENT, Outcome.UNKNOWN),
         (json_response({"data": {}}), Outcome.UNKNOWN, Outcome.ACCEPTED),
+        (json_response({"record": ["n", "s"]}), Outcome.UNKNOWN, Outcome.ACCEPTED),
         (json_response({}, 500), Outcome.UNKNOWN, Outcome.ACCEPTED),
     ],
 )
@@ -210,6 +226,17 @@ def test_a_record_of_unknown_id_is_found_by_ours(server: HttpsServer, opened: Op
     assert outcomes(blind.look(REQUEST, creates(1))) == [("unknown", None)]
 
 
+@pytest.mark.parametrize("found", [{"error": "try later"}, "none", 0, None], ids=["object", "text", "number", "null"])
+def test_a_search_that_answers_no_list_does_not_say_that_nothing_is_there(
+    server: HttpsServer, opened: Open, found: Any
+) -> None:
+    find = {"path": "list", "param": "q", "field": "ref", "records_path": "data"}
+    create = {"method": "POST", "path": "one"}
+    target = opened(create=create, read=READ, repeat="look", correlation_field="ref", find=find)
+    server.on("/api/list", json_response({"data": found}))
+    assert outcomes(target.look(REQUEST, creates(1))) == [("unknown", None)]
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -226,4 +253,25 @@ def test_a_status_means_the_same_for_one_record(
     target = opened(update={"method": "PATCH", "path": "one?id={key}"})
     server.on("/api/one", json_response({"error": "no"}, status))
     assert target.push(REQUEST, [update(name="x")])[0].outcome == expected
+    assert target.calls == 1
+
+
+def test_a_create_that_is_answered_without_an_id_names_none(server: HttpsServer, opened: Open) -> None:
+    target = opened(create={"method": "POST", "path": "one"})
+    server.on("/api/one", json_response({"ok": True}, 201))
+    assert outcomes(target.push(REQUEST, creates(1))) == [("confirmed", None)]
+
+
+def test_a_refusal_is_told_without_secrets(server: HttpsServer, opened: Open) -> None:
+    target = opened(create={"method": "POST", "path": "one"})
+    server.on("/api/one", json_response({"error": f"no name, {TOKEN}"}, 422))
+    (receipt,) = target.push(REQUEST, creates(1))
+    assert "no name" in (receipt.message or "")
+    assert TOKEN not in (receipt.message or "")
+
+
+def test_nothing_more_is_sent_once_a_system_is_away(server: HttpsServer, opened: Open) -> None:
+    server.close()
+    target = opened(create={"method": "POST", "path": "one"})
+    assert outcomes(target.push(REQUEST, creates(3))) == [("unsent", None)] * 3
     assert target.calls == 1

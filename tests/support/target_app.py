@@ -85,3 +85,11 @@ def truncated(answer: Response) -> Fault:
         exchange.reset()
 
     return fault
+
+
+def unanswered(answer: Response) -> Fault:
+    return Exchange.wait_for_end
+
+
+def reset(answer: Response) -> Fault:
+    return Exchange.reset
