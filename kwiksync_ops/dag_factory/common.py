@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,18 @@ def tables_param(names: list[str]) -> Param:
         items={"type": "string", "enum": names},
         examples=names,
         uniqueItems=True,
+    )
+
+
+def mode_param(modes: Mapping[Mode, str], description: str) -> Param:
+    """`modes` are those to choose from, the default first, with what each one means."""
+    return Param(
+        next(iter(modes)).value,
+        type="string",
+        title="Mode",
+        enum=[mode.value for mode in modes],
+        values_display={mode.value: f"{mode.value.capitalize()}: {meaning}" for mode, meaning in modes.items()},
+        description=description,
     )
 
 

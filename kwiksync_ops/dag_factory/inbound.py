@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule
 
-from kwiksync_ops.dag_factory.common import broken_dag, sync_dag, systems_of, tables_param, when
+from kwiksync_ops.dag_factory.common import broken_dag, mode_param, sync_dag, systems_of, tables_param, when
 from kwiksync_ops.operators.deletes import KwikSyncDeletesOperator
 from kwiksync_ops.operators.extract import KwikSyncExtractOperator
 from kwiksync_ops.operators.lease import KwikSyncAcquireOperator, KwikSyncReleaseOperator
@@ -75,17 +75,13 @@ def _params(system: SystemSpec) -> dict[str, Param]:
     names = [table.table for table in system.tables]
     return {
         "tables": tables_param(names),
-        "mode": Param(
-            Mode.INCREMENTAL.value,
-            type="string",
-            title="Mode",
-            enum=[mode.value for mode in (Mode.INCREMENTAL, Mode.FULL, Mode.PREVIEW)],
-            values_display={
-                "incremental": "Incremental: what changed since the last sync",
-                "full": "Full: read everything, write what differs",
-                "preview": "Preview: one page a table, nothing is written",
+        "mode": mode_param(
+            {
+                Mode.INCREMENTAL: "what changed since the last sync",
+                Mode.FULL: "read everything, write what differs",
+                Mode.PREVIEW: "one page a table, nothing is written",
             },
-            description="A first incremental sync reads everything too.",
+            "A first incremental sync reads everything too.",
         ),
         "from": _moment_param("From", "Read what changed from this moment on, instead of from the watermark."),
         "to": _moment_param("To", "Read nothing that changed later. A window does not move the watermark."),

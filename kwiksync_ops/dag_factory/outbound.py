@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Param, TaskGroup, TriggerRule
 
-from kwiksync_ops.dag_factory.common import broken_dag, sync_dag, systems_of, tables_param, when
+from kwiksync_ops.dag_factory.common import broken_dag, mode_param, sync_dag, systems_of, tables_param, when
 from kwiksync_ops.operators.lease import KwikSyncAcquireOperator, KwikSyncReleaseOperator
 from kwiksync_ops.operators.log import KwikSyncLogOperator
 from kwiksync_ops.operators.outbound import (
@@ -77,17 +77,13 @@ def _table_groups(system: SystemSpec, tables: list[TableSpec], acquire: BaseOper
 def _params(tables: list[TableSpec]) -> dict[str, Param]:
     return {
         "tables": tables_param([table.table for table in tables]),
-        "mode": Param(
-            Mode.INCREMENTAL.value,
-            type="string",
-            title="Mode",
-            enum=[mode.value for mode in (Mode.INCREMENTAL, Mode.FULL, Mode.PREVIEW)],
-            values_display={
-                "incremental": "Incremental: what changed since the last confirmed push",
-                "full": "Full: look at every record, send what the system has not",
-                "preview": "Preview: one page a table, nothing is sent",
+        "mode": mode_param(
+            {
+                Mode.INCREMENTAL: "what changed since the last confirmed push",
+                Mode.FULL: "look at every record, send what the system has not",
+                Mode.PREVIEW: "one page a table, nothing is sent",
             },
-            description="What the system has already is not sent, in no mode.",
+            "What the system has already is not sent, in no mode.",
         ),
     }
 
