@@ -11,6 +11,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
@@ -29,6 +30,7 @@ from kwiksync_ops.services.table_sync import TableSync
 from kwiksync_ops.storage import audit, changes, error_log, lease, outbox, sync_log, tombstones
 from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.outbox import OutboxRow, Result
+from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.vocabulary import Action, DeliveryState
 
 log = logging.getLogger(__name__)
@@ -91,6 +93,12 @@ def confirm(sync: TableSync, target: Target) -> None:
                     remedy="The next attempt asks again; the watermark waits for them.",
                 )
             sync.clock.sleep(wait_s)
+
+
+def replace(connection: Connection, key: TableRun, record_sys_ids: Sequence[str], *, now: datetime) -> None:
+    """Newer deliveries of these records come: older ones that wait or ended badly end, and so do their open errors."""
+    if told := outbox.supersede(connection, key.system, key.table, record_sys_ids):
+        error_log.close_healed(connection, key, told, now=now)
 
 
 class _Sending:
@@ -278,7 +286,7 @@ def _queue_again(connection: Connection, sync: TableSync, sys_ids: Sequence[str]
     """New deliveries of records that stand in the outbox already; what needs none any more counts as unchanged."""
     lease.renew(connection, sync.token)
     key, now = sync.key, sync.clock.now()
-    outbox.supersede(connection, key.system, key.table, sys_ids)
+    replace(connection, key, sys_ids, now=now)
     outbox.queue(connection, key.run_id, key.system, key.table, outgoing.deliveries, now=now)
     outbox.agree(connection, key.system, key.table, outgoing.agreed)
     error_log.append(connection, key, error_log.not_logged(connection, key, outgoing.errors), now=now)

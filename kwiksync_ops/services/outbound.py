@@ -169,7 +169,7 @@ def _enqueue(sync: TableSync, outgoing: Outgoing) -> None:
         counts = _counts(outgoing)
         if not outbox.note_page(connection, key, outgoing.deliveries, counts, token=sync.token, now=now):
             return
-        outbox.supersede(connection, key.system, key.table, [new.record_sys_id for new in outgoing.deliveries])
+        deliveries.replace(connection, key, [new.record_sys_id for new in outgoing.deliveries], now=now)
         outbox.queue(connection, key.run_id, key.system, key.table, outgoing.deliveries, now=now)
         outbox.agree(connection, key.system, key.table, outgoing.agreed)
         error_log.append(connection, key, error_log.not_logged(connection, key, outgoing.errors), now=now)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -97,9 +98,10 @@ def append(
 def not_logged(connection: sa.Connection, run: TableRun, entries: Collection[ErrorEntry]) -> list[ErrorEntry]:
     """Those that no earlier try of this run has logged."""
     mine = (ERROR_LOG.c.run_id == run.run_id, ERROR_LOG.c.table_name == run.table)
-    keys = (ERROR_LOG.c.external_id, ERROR_LOG.c.code, ERROR_LOG.c.message, ERROR_LOG.c.payload)
-    logged = {tuple(row) for row in connection.execute(sa.select(*keys).where(*mine))} if entries else set()
-    return [entry for entry in entries if (entry.external_id, entry.code, entry.message, entry.payload) not in logged]
+    keys = ("external_id", "code", "message", "payload", "resolution")
+    columns = (ERROR_LOG.c[name] for name in keys)
+    logged = {tuple(row) for row in connection.execute(sa.select(*columns).where(*mine))} if entries else set()
+    return [entry for entry in entries if attrgetter(*keys)(entry) not in logged]
 
 
 def search(

@@ -240,17 +240,20 @@ def in_the_way(
     return found
 
 
-def supersede(connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]) -> None:
-    """A newer delivery of these records takes the place of those that were not sent, or did not end well."""
-    connection.execute(
-        OUTBOX.update()
-        .where(
-            *_of(system, table),
-            OUTBOX.c.state.in_(REPLACEABLE),
-            among(connection, OUTBOX.c.record_sys_id, record_sys_ids),
-        )
-        .values(state=str(DeliveryState.SUPERSEDED))
+def supersede(connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]) -> list[str]:
+    """A newer delivery of these records takes the place of those that were not sent, or did not end well.
+
+    Returns the names by which the Error Log knows the records of those that had an error: their new delivery tells now.
+    """
+    replaced = (
+        *_of(system, table),
+        OUTBOX.c.state.in_(REPLACEABLE),
+        among(connection, OUTBOX.c.record_sys_id, record_sys_ids),
     )
+    name = sa.func.coalesce(OUTBOX.c.external_id, OUTBOX.c.record_sys_id)
+    told = list(connection.execute(sa.select(name).where(*replaced, OUTBOX.c.error_code.is_not(None))).scalars())
+    connection.execute(OUTBOX.update().where(*replaced).values(state=str(DeliveryState.SUPERSEDED)))
+    return told
 
 
 def linked(connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]) -> dict[str, str]:

@@ -262,6 +262,18 @@ def test_a_target_that_promises_nothing_is_never_sent_to_blindly(start: Start) -
     assert len(system.api.records) == 3
 
 
+def test_an_unconfirmed_update_that_a_later_edit_replaces_leaves_one_open_error(start: Start) -> None:
+    system = start("never")
+    system.create(*ids(1))
+    system.push()
+    for quantity in (4, 5):
+        system.edit(*ids(1), quantity=quantity)
+        system.api.plan = [status(500)]
+        assert system.push() == Counts(processed=1, failed=1)
+    assert system.states() == {"confirmed": 1, "superseded": 1, "unconfirmed": 1}
+    assert sorted(error["resolution"] for error in system.errors()) == ["open", "resolved"]
+
+
 def test_a_429_in_the_middle_is_waited_for_and_nothing_is_lost(start: Start) -> None:
     system = start("bulk")
     system.api.before = [json_response({}, 429, {"Retry-After": "0"})] * 2
