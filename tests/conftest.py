@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from tests.support.https_server import HttpsServer
 from tests.support.postgresql import empty_database, running_postgresql
 
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="kwiksync-airflow-")  # what imports Airflow makes files there
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by all that we start too
 
 LOCAL_NAMES = ("127.0.0.1", "localhost")
 
