@@ -1,33 +1,24 @@
-"""Kinds of systems by name: the connector behind each, and the options that it takes."""
+"""Kinds of systems by name: the connector behind each, and the options that it takes.
+
+A kind is a folder of this package with the modules `options` (`option_faults`, light: it runs while DAGs are parsed),
+`source` (`open_source`) and `target` (`open_target`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import Any, cast
 
 from kwiksync_ops.clock import Clock
-from kwiksync_ops.connectors import rest, rest_options, rest_target
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.source import Source
 from kwiksync_ops.connectors.target import Target
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 
-OpenSource = Callable[[Credentials, Mapping[str, Any], CallLimiter, Clock], Source]
-OpenTarget = Callable[[Credentials, Mapping[str, Any], CallLimiter, Clock], Target]
-
-
-@dataclass(frozen=True)
-class Connector:
-    open: OpenSource
-    open_target: OpenTarget
-    option_faults: Callable[[Mapping[str, Any]], tuple[str, ...]]
-
-
-CONNECTORS: Mapping[str, Connector] = {
-    "rest": Connector(rest.RestSource, rest_target.RestTarget, rest_options.option_faults)
-}
+KINDS = ("files", "odata", "rest", "servicenow", "sql")
 
 
 def open_source(
@@ -39,24 +30,22 @@ def open_source(
         ConfigurationError: the kind is not known, or the options are not valid.
         InsecureTransportError: the base URL is not HTTPS.
     """
-    return _connector(kind).open(credentials, options, limiter, clock)
+    return cast(Source, _module(kind, "source").open_source(credentials, options, limiter, clock))
 
 
 def open_target(
     kind: str, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
 ) -> Target:
     """A system of this kind to write to; nothing is called yet. Raises as `open_source`."""
-    return _connector(kind).open_target(credentials, options, limiter, clock)
+    return cast(Target, _module(kind, "target").open_target(credentials, options, limiter, clock))
 
 
 def option_faults(kind: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     """All that is wrong with the options of a system or table, one line each; empty when they are valid."""
-    return _connector(kind).option_faults(options)
+    return cast("tuple[str, ...]", _module(kind, "options").option_faults(options))
 
 
-def _connector(kind: str) -> Connector:
-    if kind not in CONNECTORS:
-        raise ConfigurationError(
-            f"There is no connector of kind {kind!r}.", remedy=f"Use one of: {', '.join(sorted(CONNECTORS))}."
-        )
-    return CONNECTORS[kind]
+def _module(kind: str, part: str) -> ModuleType:
+    if kind not in KINDS:
+        raise ConfigurationError(f"There is no connector of kind {kind!r}.", remedy=f"Use one of: {', '.join(KINDS)}.")
+    return import_module(f"kwiksync_ops.connectors.{kind}.{part}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.credentials import EXTRAS, Credentials
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.services.keys import customer_key
 from kwiksync_ops.settings import Settings
@@ -50,7 +50,7 @@ def credentials(
 def credentials_of(
     host: str | None, login: str | None, password: str | None, extra: Mapping[str, Any], customer_key: str | None
 ) -> Credentials:
-    """From the fields of a connection of type `kwiksync`.
+    """From the fields of a connection of one of KWikSync's types.
 
     Raises:
         ConfigurationError: the connection has no base URL.
@@ -67,6 +67,7 @@ def credentials_of(
         customer_key=customer_key,
         ca_file=str(extra.get("ca_file") or "").strip() or None,
         allow_hosts=_hosts(extra.get("allow_hosts")),
+        extra={name: str(extra[name]) for name in EXTRAS if extra.get(name)},
     )
 
 
@@ -176,7 +177,7 @@ def _ask_airflow(connection_id: str, environ: Mapping[str, str]) -> subprocess.C
 def _missing(connection_id: str, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no Airflow connection {connection_id!r}, and {variable_of(connection_id)} is not set.{why}",
-        remedy=f"Make it in the Airflow UI (Admin, Connections; type KWikSync system), or by: airflow connections add "
-        f"{connection_id} --conn-type kwiksync --conn-host https://…",
+        remedy=f"Make it in the Airflow UI (Admin, Connections; a type that begins with KWikSync), or by: "
+        f"airflow connections add {connection_id} --conn-type kwiksync --conn-host https://…",
         connection_id=connection_id,
     )

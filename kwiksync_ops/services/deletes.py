@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from kwiksync_ops.batch import Page
-from kwiksync_ops.connectors.json_path import MISSING, parse_path, value_at
+from kwiksync_ops.connectors.http.json_path import MISSING, parse_path, value_at
 from kwiksync_ops.connectors.source import Source
 from kwiksync_ops.errors import ConflictError, DeleteGuardError, SystemUnavailableError
 from kwiksync_ops.mapping.moments import compile_moments

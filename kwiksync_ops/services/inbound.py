@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from kwiksync_ops.batch import Page, SourceRecord
-from kwiksync_ops.connectors.json_path import MISSING, parse_path, value_at
+from kwiksync_ops.connectors.http.json_path import MISSING, parse_path, value_at
 from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.errors import ErrorBudgetError, KwikSyncError
 from kwiksync_ops.mapping.compiler import CompiledMapping

@@ -17,11 +17,11 @@ import trustme
 
 from kwiksync_ops.batch import Page
 from kwiksync_ops.clock import SystemClock
-from kwiksync_ops.connectors.address import AddressGuard
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.rest import RestSource
+from kwiksync_ops.connectors.http.address import AddressGuard
+from kwiksync_ops.connectors.http.transport import HttpsTransport, Timeouts
+from kwiksync_ops.connectors.rest.source import RestSource
 from kwiksync_ops.connectors.source import Position, ReadRequest
-from kwiksync_ops.connectors.transport import HttpsTransport, Timeouts
 from kwiksync_ops.errors import (
     AuthenticationError,
     ConfigurationError,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kwiksync_ops.provider import CONNECTION_TYPE, HOOK_CLASS, provider_info
+from kwiksync_ops.connectors.credentials import EXTRAS
+from kwiksync_ops.connectors.registry import KINDS
+from kwiksync_ops.provider import provider_info
 
 
 def airflow_schema(name: str) -> dict[str, Any]:
@@ -36,9 +39,11 @@ def test_a_field_that_the_form_does_not_know_is_refused() -> None:
         jsonschema.validate(connection_types, schema)
 
 
-def test_the_form_asks_for_what_a_hook_reads_and_hides_the_rest() -> None:
-    connection_type = provider_info()["connection-types"][0]
-    assert connection_type["connection-type"] == CONNECTION_TYPE
-    assert connection_type["hook-class-name"] == HOOK_CLASS
-    assert set(connection_type["conn-fields"]) == {"ca_file", "allow_hosts"}
+@pytest.mark.parametrize("connection_type", provider_info()["connection-types"], ids=lambda it: it["connection-type"])
+def test_a_form_is_drawn_for_a_hook_of_its_kind_and_asks_only_for_what_is_read(connection_type: dict[str, Any]) -> None:
+    module, _, name = connection_type["hook-class-name"].rpartition(".")
+    hook = getattr(import_module(module), name)
+    assert (hook.conn_type, hook.hook_name) == (connection_type["connection-type"], connection_type["hook-name"])
+    assert hook.kind in KINDS
+    assert set(connection_type["conn-fields"]) <= {*EXTRAS, "ca_file", "allow_hosts"}
     assert set(connection_type["ui-field-behaviour"]["hidden-fields"]) == {"schema", "port", "extra"}

@@ -4,7 +4,7 @@ import pytest
 
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source, option_faults
-from kwiksync_ops.connectors.rest import RestSource
+from kwiksync_ops.connectors.rest.source import RestSource
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.errors import ConfigurationError, InsecureTransportError
 from kwiksync_ops.rate_limit import Unlimited

@@ -119,7 +119,11 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
             "system: crm",
             "erp.yaml:1: system: 'crm' is not the file's name. Write 'erp', or rename the file.",
         ),
-        ("kind: rest", "kind: ftp", "erp.yaml:2: kind: 'ftp' is unknown; expected one of rest."),
+        (
+            "kind: rest",
+            "kind: ftp",
+            "erp.yaml:2: kind: 'ftp' is unknown; expected one of files, odata, rest, servicenow, sql.",
+        ),
         (
             "connection: kwiksync_erp",
             "connection: my erp",

@@ -1,0 +1,124 @@
+"""GETs to one system: each attempt within the rate limit, a failed one sent again within a small bound."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.connectors.http.address import same_origin_url
+from kwiksync_ops.connectors.http.refusals import refusal
+from kwiksync_ops.connectors.http.retry_after import UNSAID_WAIT_S, retry_after_s
+from kwiksync_ops.connectors.http.transport import Answer
+from kwiksync_ops.errors import ConnectionLostError, SystemUnavailableError
+from kwiksync_ops.rate_limit import CallLimiter
+from kwiksync_ops.redaction import Redactor
+
+MAX_ATTEMPTS = 3
+MAX_REDIRECTS = 3
+PASSING_FAILURES = frozenset({502, 503, 504})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A page to get. `what` names it in errors, without secrets."""
+
+    url: str
+    what: str
+    is_resumed: bool = False
+
+
+class Fetch(Protocol):
+    """One attempt, with everything about it settled but where to."""
+
+    def __call__(self, url: str, *, what: str) -> Answer: ...
+
+
+@dataclass
+class _Tally:
+    calls: int = 0
+    waited_s: float = 0.0
+
+
+class Caller:
+    """Everything between "this page, please" and an answer with status 200, or one clear error."""
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        limiter: CallLimiter,
+        clock: Clock,
+        redactor: Redactor,
+        *,
+        retry_after_cap_s: float,
+    ) -> None:
+        self._fetch = fetch
+        self._limiter = limiter
+        self._clock = clock
+        self._redactor = redactor
+        self._cap_s = retry_after_cap_s
+
+    def get(self, call: Call) -> tuple[Answer, int]:
+        """The answer with status 200, and how many calls it took."""
+        answer, calls = self.answer(call)
+        if answer.status != 200:
+            raise self._refusal(answer, call)
+        return answer, calls
+
+    def answer(self, call: Call) -> tuple[Answer, int]:
+        """The answer after redirects and resends, whatever its status, and how many calls it took."""
+        tally = _Tally()
+        url = call.url
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._with_resends(url, call, tally)
+            if answer.status not in REDIRECTS or "Location" not in answer.headers:
+                return answer, tally.calls
+            url = same_origin_url(answer.headers["Location"], page_url=url, what=f"{call.what}: the redirect")
+        raise SystemUnavailableError(
+            f"{call.what}: redirected more than {MAX_REDIRECTS} times.", remedy="Set the base URL to where it ends."
+        )
+
+    def _with_resends(self, url: str, call: Call, tally: _Tally) -> Answer:
+        for is_last in (*[False] * (MAX_ATTEMPTS - 1), True):
+            try:
+                tally.calls += 1
+                with self._limiter.call():
+                    answer = self._fetch(url, what=call.what)
+            except ConnectionLostError:
+                if is_last:
+                    raise
+                logger.warning("%s: the connection broke; sent again", call.what)
+                continue
+            wait_s = self._wait_before_resend(answer)
+            if wait_s is None or is_last:
+                break
+            self._wait(wait_s, answer, call, tally)
+        return answer
+
+    def _wait_before_resend(self, answer: Answer) -> float | None:
+        """Seconds, or None for an answer that is to be taken as it is."""
+        asked_s = retry_after_s(answer.headers, self._clock.now())
+        if answer.status == 429:
+            return UNSAID_WAIT_S if asked_s is None else asked_s
+        return (asked_s or 0.0) if answer.status in PASSING_FAILURES else None
+
+    def _wait(self, wait_s: float, answer: Answer, call: Call, tally: _Tally) -> None:
+        if tally.waited_s + wait_s > self._cap_s:
+            raise self._refusal(answer, call)
+        logger.warning("%s: answered %s; sent again after %g s", call.what, answer.status, wait_s)
+        if wait_s:
+            self._clock.sleep(wait_s)
+            tally.waited_s += wait_s
+
+    def _refusal(self, answer: Answer, call: Call) -> Exception:
+        return refusal(
+            answer,
+            what=call.what,
+            redactor=self._redactor,
+            is_resumed=call.is_resumed,
+            wait_s=retry_after_s(answer.headers, self._clock.now()),
+        )

@@ -1,0 +1,60 @@
+"""What reading and writing a REST system have in common: its options, its headers, one guarded session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.http.address import guard_for
+from kwiksync_ops.connectors.http.authentication import authentication_headers, scheme_for
+from kwiksync_ops.connectors.http.transport import HttpsTransport
+from kwiksync_ops.connectors.rest.options import RestOptions, merge_options, parse_options
+from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.redaction import Redactor
+
+
+class RestAccess:
+    """One system over one keep-alive session. Not for two threads at once."""
+
+    def __init__(self, credentials: Credentials, options: Mapping[str, Any], clock: Clock) -> None:
+        self.credentials = credentials
+        self.redactor = Redactor(credentials.secrets)
+        self._options = options
+        self.own = parse_options(options)
+        guard = guard_for(
+            (*credentials.allow_hosts, *self.own.allow_hosts), insecure_loopback=self.own.allow_insecure_loopback
+        )
+        guard.base_origin(credentials.base_url)
+        self.headers(self.own)
+        self.transport = HttpsTransport(guard, clock, ca_file=credentials.ca_file)
+
+    @property
+    def base_url(self) -> str:
+        return self.credentials.base_url
+
+    def options(self, source: str, table: Mapping[str, Any]) -> RestOptions:
+        """The system's options with those of a table over them.
+
+        Raises:
+            ConfigurationError: they are not valid, or the table opens addresses that the system does not.
+        """
+        options = parse_options(merge_options(self._options, table))
+        allowed = (self.own.allow_hosts, self.own.allow_insecure_loopback)
+        if (options.allow_hosts, options.allow_insecure_loopback) != allowed:
+            raise ConfigurationError(
+                f"The table of {source} sets allow_hosts or allow_insecure_loopback.",
+                remedy="Set them in the rest options of the system: they hold for all of it.",
+            )
+        return options
+
+    def headers(self, options: RestOptions) -> dict[str, str]:
+        own = authentication_headers(
+            self.credentials,
+            options.auth or scheme_for(self.credentials),
+            api_key_header=options.api_key_header,
+            customer_key_header=options.customer_key_header,
+            customer_key_required=options.customer_key_required,
+        )
+        return {**options.headers, **own}

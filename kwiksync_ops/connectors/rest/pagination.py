@@ -1,0 +1,294 @@
+"""How the pages of a read follow each other: one small object for each way, and one that notices loops."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from requests.utils import parse_header_links
+
+from kwiksync_ops.connectors.http.json_path import MISSING, Path, keys_at, value_at
+
+PaginationType = Literal["none", "page_number", "offset", "cursor", "next_link", "link_header", "keyset"]
+State = Mapping[str, Any]
+"""JSON: where a page is. Each way of paging has its own keys."""
+
+
+@dataclass(frozen=True)
+class PageView:
+    """What a way of paging may look at: how many records came, who the last one is, and the answer around them."""
+
+    count: int
+    envelope: Any
+    headers: Mapping[str, str]
+    last_cursor: Any = None
+    last_key: Any = None
+
+
+class Paginator(Protocol):
+    def first(self) -> State: ...
+
+    def params(self, state: State) -> dict[str, str]:
+        """Query parameters of the page at `state`; a state with a `link` has none, the link is all."""
+        ...
+
+    def following(self, state: State, page: PageView) -> State | None:
+        """Where the next page is, or None after the last. Raises ValueError for an answer that can't be right."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Sized:
+    size_param: str
+    size: int
+
+    def _size(self) -> dict[str, str]:
+        return {self.size_param: str(self.size)} if self.size_param else {}
+
+
+@dataclass(frozen=True)
+class SinglePage:
+    """One answer holds everything."""
+
+    def first(self) -> State:
+        return {}
+
+    def params(self, state: State) -> dict[str, str]:
+        return {}
+
+    def following(self, state: State, page: PageView) -> State | None:
+        return None
+
+
+@dataclass(frozen=True)
+class PageNumber(_Sized):
+    """`?page=2`; ends at an empty page."""
+
+    param: str
+    first_page: int
+
+    def first(self) -> State:
+        return {"page": self.first_page}
+
+    def params(self, state: State) -> dict[str, str]:
+        return {**self._size(), self.param: str(state["page"])}
+
+    def following(self, state: State, page: PageView) -> State | None:
+        return {"page": state["page"] + 1} if page.count else None
+
+
+@dataclass(frozen=True)
+class Offset(_Sized):
+    """`?offset=1000`; ends at an empty page. It goes on by what came, not by what was asked for: systems cap pages."""
+
+    param: str
+
+    def first(self) -> State:
+        return {"offset": 0}
+
+    def params(self, state: State) -> dict[str, str]:
+        return {**self._size(), self.param: str(state["offset"])}
+
+    def following(self, state: State, page: PageView) -> State | None:
+        return {"offset": state["offset"] + page.count} if page.count else None
+
+
+@dataclass(frozen=True)
+class Cursor(_Sized):
+    """A token in the answer goes into a parameter; ends where there is none."""
+
+    param: str
+    path: Path
+
+    def first(self) -> State:
+        return {"cursor": None}
+
+    def params(self, state: State) -> dict[str, str]:
+        token = state["cursor"]
+        return self._size() if token is None else {**self._size(), self.param: token}
+
+    def following(self, state: State, page: PageView) -> State | None:
+        token = value_at(page.envelope, self.path)
+        if _is_absent(token):
+            return None
+        if isinstance(token, (dict, list, bool)):
+            raise ValueError(f"the token at {'.'.join(self.path)!r} is neither a text nor a number")  # noqa: TRY004  # the answer is wrong
+        return {"cursor": str(token)}
+
+
+@dataclass(frozen=True)
+class NextLink(_Sized):
+    """The URL of the next page stands in the answer."""
+
+    path: Path
+
+    def first(self) -> State:
+        return {"link": None}
+
+    def params(self, state: State) -> dict[str, str]:
+        return self._size()
+
+    def following(self, state: State, page: PageView) -> State | None:
+        link = value_at(page.envelope, self.path)
+        if _is_absent(link):
+            return None
+        if not isinstance(link, str):
+            raise ValueError(f"the next link at {'.'.join(self.path)!r} is not a text")  # noqa: TRY004  # the answer is wrong
+        return {"link": link}
+
+
+@dataclass(frozen=True)
+class LinkHeader(_Sized):
+    """The URL of the next page stands in the `Link` header, as `rel="next"`."""
+
+    def first(self) -> State:
+        return {"link": None}
+
+    def params(self, state: State) -> dict[str, str]:
+        return self._size()
+
+    def following(self, state: State, page: PageView) -> State | None:
+        for link in parse_header_links(page.headers.get("Link", "")):
+            if "next" in link.get("rel", "").lower().split() and link.get("url"):
+                return {"link": link["url"]}
+        return None
+
+
+@dataclass(frozen=True)
+class Keyset(_Sized):
+    """Change time and id of the last record go into two parameters, as the record wrote them; ends at an empty page.
+
+    Nothing is lost or doubled when rows come and go while the pages are read.
+    """
+
+    after_param: str
+    after_id_param: str
+    start: State
+
+    def first(self) -> State:
+        return self.start
+
+    def params(self, state: State) -> dict[str, str]:
+        position = {self.after_param: state.get("after"), self.after_id_param: state.get("after_id")}
+        return {**self._size(), **{name: value for name, value in position.items() if value is not None}}
+
+    def following(self, state: State, page: PageView) -> State | None:
+        if not page.count:
+            return None
+        if _is_no_key(page.last_cursor) or _is_no_key(page.last_key):
+            raise ValueError("the last record has no change time and id to go on after")
+        return {"after": str(page.last_cursor), "after_id": str(page.last_key)}
+
+
+@dataclass(frozen=True)
+class EndOfRead:
+    """What else tells where a read ends: `has_more`, a total, a short page where that is configured."""
+
+    COUNTED: ClassVar[tuple[type, ...]] = (PageNumber, Offset)
+
+    size: int
+    short_page_is_last: bool = False
+    has_more_path: Path | None = None
+    total_path: Path | None = None
+    total_header: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        return self.total_path is not None or self.total_header is not None
+
+    def total(self, page: PageView) -> int | None:
+        """How many records the whole read has by the system's word. Raises ValueError where it says nothing."""
+        if self.total_path is not None:
+            return _count(value_at(page.envelope, self.total_path), f"at {'.'.join(self.total_path)!r}", page)
+        if self.total_header is not None:
+            return _count(page.headers.get(self.total_header, MISSING), f"in the header {self.total_header}", page)
+        return None
+
+    def after(self, paginator: Paginator, state: State, page: PageView, read: DistinctCount) -> State | None:
+        """Where the next page is, or None after the last; `read` counts the records of this page too."""
+        following = paginator.following(state, page)
+        has_more = self._has_more(page)
+        if has_more is False:
+            return None
+        if has_more is True and following is None:
+            raise ValueError("it says that more pages follow, and not where")
+        total = self.total(page)
+        if isinstance(paginator, self.COUNTED) and total is not None and read.has_reached(total):
+            return None
+        return None if self.short_page_is_last and page.count < self.size else following
+
+    def _has_more(self, page: PageView) -> bool | None:
+        if self.has_more_path is None:
+            return None
+        value = value_at(page.envelope, self.has_more_path)
+        if isinstance(value, bool):
+            return value
+        where = ".".join(self.has_more_path)
+        raise ValueError(f"it does not say true or false at {where!r}: {keys_at(page.envelope)}")
+
+
+class LoopWatch:
+    """Remembers where a read was and what came; either again is a loop."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def note_state(self, state: State) -> None:
+        self._note(("state", json.dumps(state, sort_keys=True)), "leads to a page that was read before")
+
+    def note_content(self, identities: tuple[Hashable, ...]) -> None:
+        """Keys and change times of a page's records, in order."""
+        if identities:
+            self._note(("content", identities), "repeats the records of an earlier page")
+
+    def _note(self, mark: object, complaint: str) -> None:
+        digest = hash(mark)
+        if digest in self._seen:
+            raise ValueError(f"page loop: it {complaint}")
+        self._seen.add(digest)
+
+
+class DistinctCount:
+    """How many different keys came: exact but for hash collisions, 1 in 10 million reads of a million keys.
+
+    Keeps 8 bytes a key. A read that was resumed knows how many came before, and not which.
+    """
+
+    BUCKETS: ClassVar[int] = 256
+
+    def __init__(self, before: int = 0) -> None:
+        self.received = before
+        self._before = before
+        self._buckets = [array("q") for _ in range(self.BUCKETS)]
+
+    def add(self, keys: Iterable[Hashable]) -> None:
+        for key in keys:
+            digest = hash(key)
+            self._buckets[digest % self.BUCKETS].append(digest)
+            self.received += 1
+
+    def has_reached(self, total: int) -> bool:
+        return self.received >= total and self.distinct() >= total
+
+    def distinct(self) -> int:
+        return self._before + sum(len(set(bucket)) for bucket in self._buckets)
+
+
+def _is_absent(value: Any) -> bool:
+    """What APIs write where nothing follows. 0 is a token like another."""
+    return value is MISSING or value is None or value is False or value == ""
+
+
+def _is_no_key(value: Any) -> bool:
+    return _is_absent(value) or isinstance(value, (dict, list, bool))
+
+
+def _count(value: Any, where: str, page: PageView) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:18])
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"it does not say how many records there are {where}: {keys_at(page.envelope)}")

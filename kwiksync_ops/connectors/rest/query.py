@@ -1,0 +1,145 @@
+"""What a read asks for: its URL, its filters, its way of paging, and the token that goes on after a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
+
+from kwiksync_ops.connectors.http.address import same_origin_url
+from kwiksync_ops.connectors.rest.options import RestOptions
+from kwiksync_ops.connectors.rest.pagination import (
+    Cursor,
+    EndOfRead,
+    Keyset,
+    LinkHeader,
+    NextLink,
+    Offset,
+    PageNumber,
+    Paginator,
+    SinglePage,
+    State,
+)
+from kwiksync_ops.connectors.source import ReadRequest
+from kwiksync_ops.connectors.time_format import format_time
+from kwiksync_ops.errors import ConfigurationError
+
+TOKEN_VERSION = 1
+
+
+class RestQuery:
+    """A read as configured and requested; a resumed one keeps the filters and the page size that it began with."""
+
+    def __init__(self, base_url: str, options: RestOptions, request: ReadRequest) -> None:
+        paging = options.pagination
+        token = _checked_token(options, request)
+        size: int = token.get("size") or paging.page_size or request.page_records
+        self.pages_before: int = token.get("pages", 0)
+        self.records_before: int = token.get("records", 0)
+        self.paginator = _paginator(options, request, size)
+        self.start: State | None = token["at"] if token else self.paginator.first()
+        self.end = EndOfRead(
+            size, paging.short_page_is_last, paging.has_more_path, paging.total_path, paging.total_header
+        )
+        self._type = paging.type
+        self._size = size
+        self._url = join_url(base_url, request.source)
+        self._params = {name: _param(value) for name, value in options.params.items()}
+        self._filters: Mapping[str, str] = token["filters"] if token else _time_filters(options, request)
+
+    def url(self, state: State) -> str:
+        link = state.get("link")
+        if link is not None:
+            return same_origin_url(link, page_url=self._url, what="The next link")
+        parts = urlsplit(self._url)
+        params = urlencode({**self._params, **self._filters, **self.paginator.params(state)})
+        query = "&".join(filter(None, (parts.query, params)))
+        return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+    def token(self, following: State | None, *, pages: int, records: int) -> dict[str, Any]:
+        return {
+            "v": TOKEN_VERSION,
+            "type": self._type,
+            "at": None if following is None else dict(following),
+            "pages": pages,
+            "records": records,
+            "size": self._size,
+            "filters": dict(self._filters),
+        }
+
+
+def join_url(base_url: str, path: str) -> str:
+    """A path below the base URL, whose own path is kept."""
+    parts = urlsplit(base_url)
+    route, _, query = path.partition("?")
+    joined = f"{parts.path.rstrip('/')}/{route.lstrip('/')}" if route else parts.path or "/"
+    return urlunsplit((parts.scheme, parts.netloc, joined, query, ""))
+
+
+def _checked_token(options: RestOptions, request: ReadRequest) -> Mapping[str, Any]:
+    token = request.resume
+    if token is None:
+        return {}
+    if token.get("v") != TOKEN_VERSION or token.get("type") != options.pagination.type:
+        raise ConfigurationError(
+            f"The read of {request.source} can't go on: its way of paging was changed since it was interrupted.",
+            remedy="The read starts again.",
+            restart=True,
+        )
+    return token
+
+
+def _paginator(options: RestOptions, request: ReadRequest, size: int) -> Paginator:
+    paging = options.pagination
+    param = paging.size_param
+    match paging.type:
+        case "page_number":
+            return PageNumber(param, size, paging.page_param, paging.first_page)
+        case "offset":
+            return Offset(param, size, paging.offset_param)
+        case "cursor":
+            return Cursor(param, size, paging.cursor_param, paging.cursor_path)
+        case "next_link":
+            return NextLink(param, size, paging.next_path)
+        case "link_header":
+            return LinkHeader(param, size)
+        case "keyset":
+            return Keyset(param, size, paging.after_param, paging.after_id_param, _keyset_start(options, request))
+        case "none":
+            return SinglePage()
+
+
+def _keyset_start(options: RestOptions, request: ReadRequest) -> State:
+    if not request.cursor_field:
+        raise ConfigurationError(
+            f"The table of {request.source} is read by keyset and has no cursor.", remedy="Give it cursor: {field: …}."
+        )
+    if options.time_format not in (None, request.cursor_format):
+        raise ConfigurationError(
+            f"The table of {request.source} is read by keyset: time_format {options.time_format!r} must be the format "
+            f"of its cursor, {request.cursor_format!r}.",
+            remedy="Leave time_format out.",
+        )
+    if request.since is None:
+        return {}
+    after = format_time(request.since.updated_at, *_notation(options, request))
+    return {"after": after} if request.since.id is None else {"after": after, "after_id": request.since.id}
+
+
+def _time_filters(options: RestOptions, request: ReadRequest) -> dict[str, str]:
+    notation = _notation(options, request)
+    filters: dict[str, str] = {}
+    if request.since is not None and options.since_param and options.pagination.type != "keyset":
+        filters[options.since_param] = format_time(request.since.updated_at, *notation)
+    if request.until is not None and options.until_param:
+        filters[options.until_param] = format_time(request.until, *notation)
+    return filters
+
+
+def _notation(options: RestOptions, request: ReadRequest) -> tuple[str, ZoneInfo]:
+    return options.time_format or request.cursor_format, ZoneInfo(options.timezone or request.cursor_timezone)
+
+
+def _param(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

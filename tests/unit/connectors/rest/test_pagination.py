@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kwiksync_ops.connectors.rest.pagination import (
+    Cursor,
+    DistinctCount,
+    EndOfRead,
+    Keyset,
+    LinkHeader,
+    LoopWatch,
+    NextLink,
+    Offset,
+    PageNumber,
+    PageView,
+    SinglePage,
+)
+
+
+def page(count: int = 2, envelope: Any = None, **settings: Any) -> PageView:
+    return PageView(count, envelope or {}, settings.pop("headers", {}), **settings)
+
+
+def test_page_numbers_count_on_until_an_empty_page() -> None:
+    paging = PageNumber("limit", 50, "page", 0)
+    assert paging.params(paging.first()) == {"limit": "50", "page": "0"}
+    assert paging.following({"page": 4}, page(count=1)) == {"page": 5}
+    assert paging.following({"page": 4}, page(count=0)) is None
+
+
+def test_offsets_go_on_by_what_came() -> None:
+    paging = Offset("", 50, "skip")
+    assert paging.params({"offset": 7}) == {"skip": "7"}
+    assert paging.following({"offset": 7}, page(count=3)) == {"offset": 10}
+    assert paging.following({"offset": 7}, page(count=0)) is None
+
+
+@pytest.mark.parametrize(("token", "following"), [("abc", "abc"), (7, "7"), (0, "0")])
+def test_a_cursor_token_goes_into_the_parameter(token: Any, following: str) -> None:
+    paging = Cursor("limit", 50, "after", ("meta", "next"))
+    state = paging.following(paging.first(), page(envelope={"meta": {"next": token}}))
+    assert state is not None
+    assert paging.params(state) == {"limit": "50", "after": following}
+
+
+@pytest.mark.parametrize("envelope", [{}, {"meta": None}, *({"meta": {"next": end}} for end in (None, "", False))])
+def test_no_cursor_token_ends_the_read_even_after_a_full_page(envelope: Any) -> None:
+    paging = Cursor("limit", 2, "after", ("meta", "next"))
+    assert paging.following({"cursor": "x"}, page(envelope=envelope)) is None
+
+
+def test_an_empty_page_with_a_token_does_not_end_the_read() -> None:
+    paging = Cursor("limit", 2, "after", ("next",))
+    assert paging.following({"cursor": "x"}, page(count=0, envelope={"next": "y"})) == {"cursor": "y"}
+
+
+@pytest.mark.parametrize("token", [True, {}, ["a"]])
+def test_a_cursor_token_of_another_kind_is_nonsense(token: Any) -> None:
+    with pytest.raises(ValueError, match="neither a text nor a number"):
+        Cursor("limit", 2, "after", ("next",)).following({"cursor": "x"}, page(envelope={"next": token}))
+
+
+def test_a_next_link_is_followed_until_there_is_none() -> None:
+    paging = NextLink("limit", 2, ("links", "next"))
+    assert paging.following({"link": None}, page(envelope={"links": {"next": "/x?p=2"}})) == {"link": "/x?p=2"}
+    assert paging.following({"link": "/x"}, page(envelope={"links": {"next": None}})) is None
+    with pytest.raises(ValueError, match="not a text"):
+        paging.following({"link": "/x"}, page(envelope={"links": {"next": 7}}))
+
+
+@pytest.mark.parametrize(
+    ("header", "link"),
+    [
+        ('<https://h/a?p=2>; rel="next"', "https://h/a?p=2"),
+        ("</a?p=1>; rel=prev, </a?p=3>; rel=next", "/a?p=3"),
+        ('</a?offset=-1>; rel="prev", </a?x=1,2>; rel="next last"', "/a?x=1,2"),
+        ('</a>; rel="last"', None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_the_link_header_names_the_next_page(header: str, link: str | None) -> None:
+    state = LinkHeader("limit", 2).following({"link": None}, page(headers={"Link": header}))
+    assert state == (None if link is None else {"link": link})
+
+
+def test_keyset_goes_on_after_the_last_record() -> None:
+    paging = Keyset("limit", 2, "changed_after", "after_id", {"after": "t1"})
+    assert paging.params(paging.first()) == {"limit": "2", "changed_after": "t1"}
+    state = paging.following(paging.first(), page(last_cursor="t2", last_key=7))
+    assert state is not None
+    assert paging.params(state) == {"limit": "2", "changed_after": "t2", "after_id": "7"}
+    assert paging.following(state, page(count=0)) is None
+
+
+@pytest.mark.parametrize(("cursor", "key"), [(None, "1"), ("t", None), ("t", ""), ({}, "1"), ("t", True)])
+def test_keyset_without_a_position_is_nonsense(cursor: Any, key: Any) -> None:
+    with pytest.raises(ValueError, match="to go on after"):
+        Keyset("limit", 2, "a", "b", {}).following({}, page(last_cursor=cursor, last_key=key))
+
+
+def test_has_more_decides() -> None:
+    end = EndOfRead(2, has_more_path=("more",))
+    paging = PageNumber("limit", 2, "page", 1)
+    count = DistinctCount()
+    assert end.after(paging, {"page": 1}, page(envelope={"more": False}), count) is None
+    assert end.after(paging, {"page": 1}, page(envelope={"more": True}), count) == {"page": 2}
+    with pytest.raises(ValueError, match="and not where"):
+        end.after(paging, {"page": 1}, page(count=0, envelope={"more": True}), count)
+    with pytest.raises(ValueError, match="true or false at 'more'"):
+        end.after(paging, {"page": 1}, page(envelope={"moar": True}), count)
+
+
+def test_a_total_ends_counted_reads_only() -> None:
+    end = EndOfRead(2, total_path=("total",))
+    count = DistinctCount()
+    count.add(["a", "b"])
+    view = page(envelope={"total": 2, "next": "t"})
+    assert end.after(PageNumber("limit", 2, "page", 1), {"page": 1}, view, count) is None
+    assert end.after(Cursor("limit", 2, "c", ("next",)), {"cursor": None}, view, count) == {"cursor": "t"}
+
+
+def test_a_record_that_came_twice_does_not_count_towards_the_total() -> None:
+    end = EndOfRead(2, total_path=("total",))
+    count = DistinctCount()
+    count.add(["a", "a"])
+    assert end.after(Offset("limit", 2, "offset"), {"offset": 0}, page(envelope={"total": 2}), count) == {"offset": 2}
+
+
+@pytest.mark.parametrize("total", [None, -1, True, "x", "²", 1.5])
+def test_a_total_that_is_none_is_nonsense(total: Any) -> None:
+    with pytest.raises(ValueError, match="how many records there are at 'total'"):
+        EndOfRead(2, total_path=("total",)).total(page(envelope={"total": total}))
+
+
+def test_a_short_page_ends_a_read_only_when_configured() -> None:
+    paging = PageNumber("limit", 3, "page", 1)
+    count = DistinctCount()
+    assert EndOfRead(3).after(paging, {"page": 1}, page(), count) == {"page": 2}
+    assert EndOfRead(3, short_page_is_last=True).after(paging, {"page": 1}, page(), count) is None
+
+
+def test_a_single_page_is_all() -> None:
+    assert SinglePage().following({}, page()) is None
+
+
+def test_same_cursor_twice_is_a_loop() -> None:
+    watch = LoopWatch()
+    watch.note_state({"cursor": "a"})
+    watch.note_state({"cursor": "b"})
+    with pytest.raises(ValueError, match="page loop"):
+        watch.note_state({"cursor": "a"})
+
+
+def test_same_records_twice_are_a_loop_and_empty_pages_are_not() -> None:
+    watch = LoopWatch()
+    watch.note_content(())
+    watch.note_content(())
+    watch.note_content(("a", "b"))
+    watch.note_content(("b", "a"))
+    with pytest.raises(ValueError, match="page loop"):
+        watch.note_content(("a", "b"))
+
+
+def test_distinct_keys_are_counted_exactly() -> None:
+    count = DistinctCount(before=10)
+    for start in range(0, 50_000, 700):
+        count.add(f"R{number}" for number in range(start, start + 1_000))
+    assert count.distinct() == 10 + 49_700 + 1_000
+    assert count.received == 10 + 72_000
