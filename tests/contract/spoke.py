@@ -34,8 +34,8 @@ class Fault(StrEnum):
 class Spoke(Protocol):
     """A real system (or a strict double of one) with one object of `Row`s, and our connector to it.
 
-    A module of `tests.contract.spokes` gives one for each of its `VARIANTS` by `open_spoke(variant, tmp_path, ca_file)`,
-    a context manager.
+    A module of `tests.contract.spokes` gives one for each of its `VARIANTS` by the context manager
+    `open_spoke(variant, tmp_path)`.
     """
 
     speaks_http: bool
