@@ -1,7 +1,7 @@
 """Kinds of systems by name: the connector behind each, and the options that it takes.
 
 A kind is a folder of this package with the modules `options` (`option_faults`, light: it runs while DAGs are parsed),
-`source` (`open_source`) and `target` (`open_target`).
+`source` (`open_source`) and `target` (`open_target`), and `discovery` (`open_discovery`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.discovery import Discovery
 from kwiksync_ops.connectors.source import Source
 from kwiksync_ops.connectors.target import Target
 from kwiksync_ops.errors import ConfigurationError
@@ -38,6 +39,13 @@ def open_target(
 ) -> Target:
     """A system of this kind to write to; nothing is called yet. Raises as `open_source`."""
     return cast(Target, _module(kind, "target").open_target(credentials, options, limiter, clock))
+
+
+def open_discovery(
+    kind: str, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
+) -> Discovery:
+    """What a system of this kind tells about itself; nothing is called yet. Raises as `open_source`."""
+    return cast(Discovery, _module(kind, "discovery").open_discovery(credentials, options, limiter, clock))
 
 
 def option_faults(kind: str, options: Mapping[str, Any]) -> tuple[str, ...]:
