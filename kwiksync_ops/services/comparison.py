@@ -23,11 +23,14 @@ from kwiksync_ops.services.table_sync import TableSync
 from kwiksync_ops.storage import lease, sync_log, verification
 from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.records import HubLookups
+from kwiksync_ops.storage.two_way import plain
 from kwiksync_ops.storage.verification import HubRow, Seen, Sighting
 from kwiksync_ops.vocabulary import Verdict
 
 WRONG = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT)
 PENDING = (Verdict.NEWER, Verdict.EDITED)
+
+_DOUBTED = (Verdict.DIFFERENT, Verdict.MISSING, Verdict.NEWER)
 
 Told = Callable[[str, int], None]
 """Is told the table, and how many more of its records were read."""
@@ -255,25 +258,25 @@ class TableComparison:
 
     def _tell_edited(self, rows: Sequence[Row], judged: list[Sighting]) -> None:
         """What differs only since the hub's edits were not sent yet; nothing is sent of a table without `push`."""
-        doubted = [
-            (at, row.hub)
-            for at, row in enumerate(rows)
-            if row.hub and judged[at].verdict in (Verdict.DIFFERENT, Verdict.MISSING)
-        ]
+        doubted = [(at, row, row.hub) for at, row in enumerate(rows) if row.hub and judged[at].verdict in _DOUBTED]
         if not doubted or not self._sync.table.push:
             return
         key = self._sync.key
         with self._sync.hub.read() as connection:
-            hub_rows = [hub_row for _, hub_row in doubted]
+            hub_rows = [hub_row for _, _, hub_row in doubted]
             unsent = verification.unsent_fields(connection, key.system, key.table, hub_rows)
-        for at, hub_row in doubted:
-            if self._is_explained(judged[at], unsent.get(hub_row.sys_id, set())):
+        for at, row, hub_row in doubted:
+            if self._is_explained(judged[at], row, unsent.get(hub_row.sys_id, {})):
                 judged[at] = replace(judged[at], verdict=Verdict.EDITED)
 
-    def _is_explained(self, found: Sighting, unsent: set[str]) -> bool:
+    def _is_explained(self, found: Sighting, row: Row, unsent: Mapping[str, Any]) -> bool:
+        """A newer version there may be just our last delivery: then it has what both had before the edits."""
         if found.verdict == Verdict.MISSING:
             return self._sync.table.deletes.mirror and "sys_deleted_on" in unsent
-        return set(found.fields) <= unsent
+        if not unsent.keys() >= set(found.fields):
+            return False
+        theirs = dict(zip(self._reading.columns, row.values[1:], strict=True))
+        return found.verdict != Verdict.NEWER or all(plain(theirs[name]) == unsent[name] for name in found.fields)
 
     def _show(self, row: Row, sighting: Sighting) -> None:
         verdict = Verdict(sighting.verdict)

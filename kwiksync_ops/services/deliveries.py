@@ -20,6 +20,7 @@ import msgspec
 from kwiksync_ops.connectors.target import Delivery, Outcome, Receipt, Repeat, Target
 from kwiksync_ops.errors import (
     FatalError,
+    MappingError,
     RateLimitError,
     SystemUnavailableError,
 )
@@ -31,7 +32,7 @@ from kwiksync_ops.storage import audit, changes, error_log, lease, outbox, sync_
 from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.outbox import OutboxRow, Result
 from kwiksync_ops.storage.sync_log import TableRun
-from kwiksync_ops.vocabulary import Action, DeliveryState
+from kwiksync_ops.vocabulary import RECORD_TABLES, Action, DeliveryState
 
 log = logging.getLogger(__name__)
 
@@ -254,6 +255,8 @@ def _write(connection: Connection, sync: TableSync, told: Sequence[Told], calls:
     doubles = outbox.end(connection, key.table, [one.result for one in told], now=now)
     if doubles:
         tombstones.bury(connection, key.table, doubles, system=None, run_id=key.run_id, who=sync.run.who, now=now)
+    if any(_is_new_there(one) for one in told):
+        outbox.try_again(connection, key.system, _referring_to(key.table), MappingError.code)
     errors = [one.error for one in told if one.error]
     error_log.append(connection, key, error_log.not_logged(connection, key, errors), now=now)
     healed = [one.row for one in told if one.row and one.result.state == DeliveryState.CONFIRMED]
@@ -266,6 +269,15 @@ def _write(connection: Connection, sync: TableSync, told: Sequence[Told], calls:
     sync_log.count(connection, key, {**counts, "api_calls": calls})
     if counts.total():
         _audit(connection, sync, told, counts)
+
+
+def _is_new_there(told: Told) -> bool:
+    is_create = told.row is not None and told.row.action == Action.CREATE
+    return is_create and told.result.state == DeliveryState.CONFIRMED
+
+
+def _referring_to(table: str) -> list[str]:
+    return [name for name, other in RECORD_TABLES.items() if table in other.references]
 
 
 def _audit(connection: Connection, sync: TableSync, told: Sequence[Told], counts: Mapping[str, int]) -> None:

@@ -87,7 +87,7 @@ def _load(reading: Reading, compared: ComparedPage) -> Repaired:
     places = [
         at
         for at, row in enumerate(compared.rows)
-        if _differs(row) and not (row.hub and _fields(reading, row) <= unsent.get(row.hub.sys_id, set()))
+        if _differs(row) and not (row.hub and _fields(reading, row) <= unsent.get(row.hub.sys_id, {}).keys())
     ]
     if not places:
         return Repaired()
@@ -181,7 +181,7 @@ def _fields(reading: Reading, row: Row) -> set[str]:
     return {name for name, ours, theirs in sides if ours != theirs}
 
 
-def _unsent(sync: TableSync, rows: Sequence[Row]) -> dict[str, set[str]]:
+def _unsent(sync: TableSync, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     if not sync.table.push:
         return {}
     differing = [row.hub for row in rows if row.hub and _differs(row)]

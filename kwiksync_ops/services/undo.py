@@ -17,7 +17,7 @@ from kwiksync_ops.storage.checkpoints import Checkpoint
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.storage.undo import Later, Undoing
-from kwiksync_ops.vocabulary import BATCH_RECORDS, RECORD_TABLES, Action, Direction, SyncStatus
+from kwiksync_ops.vocabulary import BATCH_RECORDS, RECORD_TABLES, Action, Direction, Mode, SyncStatus
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,11 @@ def _check(connection: Connection, run_id: str) -> str:
         raise ConfigurationError(
             f"The run {run_id} is outbound: it changed nothing in the hub.",
             remedy="Undo the run that brought the values in; what it puts back is sent with the next outbound sync.",
+        )
+    if all(row["mode"] == Mode.VERIFY for row in rows) and not undo.took_values(connection, run_id):
+        raise ConfigurationError(
+            f"The run {run_id} changed no value in the hub: it had records sent to {rows[0]['system']} again.",
+            remedy="Correct the records in the hub, and sync outbound again.",
         )
     if undo.is_of_an_older_hub(connection, run_id):
         raise ConfigurationError(

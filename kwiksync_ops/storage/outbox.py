@@ -256,6 +256,20 @@ def supersede(connection: sa.Connection, system: str, table: str, record_sys_ids
     return told
 
 
+def try_again(connection: sa.Connection, system: str, tables: Collection[str], error_code: str) -> None:
+    """Deliveries of these tables that were refused for this reason are formatted anew by the next step of theirs."""
+    connection.execute(
+        OUTBOX.update()
+        .where(
+            OUTBOX.c.system == system,
+            OUTBOX.c.table_name.in_(tables),
+            OUTBOX.c.state == DeliveryState.REFUSED,
+            OUTBOX.c.error_code == error_code,
+        )
+        .values(state=str(DeliveryState.AGAIN))
+    )
+
+
 def linked(connection: sa.Connection, system: str, table: str, record_sys_ids: Collection[str]) -> dict[str, str]:
     """The ids that the system has for these records by now, by sys_id."""
     link = RECORD_LINK

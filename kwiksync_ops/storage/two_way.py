@@ -369,13 +369,13 @@ def _update(table: str, names: tuple[str, ...]) -> sa.Update:
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as the history has it."""
     return value if value is None or type(value) in (str, int, bool) else msgspec.to_builtins(value)
 
 
 def _plain_all(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in values.items()}
+    return {name: plain(value) for name, value in values.items()}
 
 
 def _utc(moment: datetime) -> datetime:

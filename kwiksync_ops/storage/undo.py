@@ -77,6 +77,12 @@ def summary(connection: sa.Connection, run_id: str) -> dict[str, dict[str, int]]
     return dict(counts)
 
 
+def took_values(connection: sa.Connection, run_id: str) -> bool:
+    """Whether the run wrote a system's values, beside marks that records are to be sent."""
+    taken = sa.exists().where(RECORD_HISTORY.c.run_id == run_id, RECORD_HISTORY.c.system.is_not(None))
+    return bool(connection.execute(sa.select(taken)).scalar_one())
+
+
 def is_of_an_older_hub(connection: sa.Connection, run_id: str) -> bool:
     """Its history does not say in which order records were changed."""
     unnumbered = sa.exists().where(RECORD_HISTORY.c.run_id == run_id, RECORD_HISTORY.c.sys_mod_count.is_(None))

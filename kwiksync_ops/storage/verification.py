@@ -166,8 +166,13 @@ def count_linked(connection: sa.Connection, system: str, table: str) -> int:
     ).scalar_one()
 
 
-def unsent_fields(connection: sa.Connection, system: str, table: str, rows: Collection[HubRow]) -> dict[str, set[str]]:
-    """By sys_id: the columns that the hub, or another system, changed last since hub and system agreed."""
+def unsent_fields(
+    connection: sa.Connection, system: str, table: str, rows: Collection[HubRow]
+) -> dict[str, dict[str, Any]]:
+    """By sys_id: the columns that the hub, or another system, changed last since hub and system agreed.
+
+    Each with the value that both had then, as the history has it.
+    """
     edited = {row.sys_id: row.agreed for row in rows if row.agreed is not None and row.agreed != row.mod_count}
     if not edited:
         return {}
@@ -181,11 +186,16 @@ def unsent_fields(connection: sa.Connection, system: str, table: str, rows: Coll
         )
         .order_by(entry.id)
     )
-    latest: dict[str, dict[str, str | None]] = {sys_id: {} for sys_id in edited}
+    latest: dict[str, dict[str, tuple[Any, str | None]]] = {sys_id: {} for sys_id in edited}
     for sys_id, mod_count, changes, author in entries:
         if mod_count is not None and mod_count > (edited[sys_id] or 0) and changes:
-            latest[sys_id] |= dict.fromkeys(json.loads(changes), author)
-    return {sys_id: {name for name, who in fields.items() if who != system} for sys_id, fields in latest.items()}
+            fields = latest[sys_id]
+            for name, (old, _) in json.loads(changes).items():
+                fields[name] = (fields[name][0] if name in fields else old, author)
+    return {
+        sys_id: {name: base for name, (base, who) in fields.items() if who != system}
+        for sys_id, fields in latest.items()
+    }
 
 
 def send_again(

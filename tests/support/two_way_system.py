@@ -315,12 +315,13 @@ class TwoWay:
                 "sys_updated_on": now,
                 "sys_mod_count": 0,
                 "active": True,
-                "name": f"asset {sys_id}",
+                "name": f"record {sys_id}",
                 **values,
             }
             for sys_id in sys_ids
         ]
-        self.hub.write(lambda connection: connection.execute(ASSETS.insert(), rows))
+        table = RECORDS[self.spec.tables[0].table]
+        self.hub.write(lambda connection: connection.execute(table.insert(), rows))
 
     def rows(self) -> dict[str, sa.RowMapping]:
         """The living records of the hub, by name of the asset."""
