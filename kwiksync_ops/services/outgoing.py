@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from kwiksync_ops.connectors.target import PushRequest, Target
 from kwiksync_ops.mapping.outbound import CompiledOutbound, Payload, nested
 from kwiksync_ops.services.rejections import error_entries
 from kwiksync_ops.services.table_sync import TableSync
-from kwiksync_ops.storage import changes, outbox, two_way
+from kwiksync_ops.storage import changes, history, outbox, two_way
 from kwiksync_ops.storage.changes import Change
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection
@@ -120,7 +121,7 @@ class Formatter:
         outgoing = Outgoing()
         living = [one for one in modified if one.change.action != Action.DELETE]
         lookups = OutwardLookups(self.sync.hub, self.sync.key.system)
-        formatted = self.mapping.apply([one.values for one in living], lookups)
+        formatted = self.mapping.apply([self._as_owned(one) for one in living], lookups)
         rejects: dict[int, list[Reject]] = {}
         for index, reject in formatted.rejects:
             rejects.setdefault(index, []).append(reject)
@@ -134,6 +135,21 @@ class Formatter:
                 self._queue(outgoing, one, {}, _DELETED)
         return outgoing
 
+    @cached_property
+    def _owned(self) -> frozenset[str]:
+        """Columns whose value at the system stands, whatever the hub says."""
+        fields = self.sync.table.conflict.fields
+        return frozenset(name for name, policy in fields.items() if policy == two_way.SYSTEM)
+
+    def _as_owned(self, one: Modified) -> Mapping[str, Any]:
+        """The record with the system's own values where it owns them: a whole record is not to overwrite them."""
+        edits = one.pending.fields if one.pending else {}
+        table = self.sync.key.table
+        return {
+            **one.values,
+            **{name: history.typed(table, name, edits[name].base) for name in self._owned & edits.keys()},
+        }
+
     def _add(self, outgoing: Outgoing, one: Modified, payload: Payload) -> None:
         held = self.mapping.fields_of(one.pending.held) if one.pending else frozenset()
         if held and not self.changes_only:
@@ -141,10 +157,10 @@ class Formatter:
         whole = {name: value for name, value in payload.items() if name not in held}
         hash_out = payload_hash(whole)
         part = whole
-        if self.changes_only and one.pending is not None:
-            owned = {name for name, policy in self.sync.table.conflict.fields.items() if policy == two_way.SYSTEM}
-            changed = self.mapping.fields_of(one.pending.fields.keys() - owned)
-            part = {name: value for name, value in whole.items() if name in changed}
+        if one.pending is not None:
+            changed = self.mapping.fields_of(one.pending.fields.keys() - self._owned)
+            if self.changes_only or not changed:
+                part = {name: value for name, value in whole.items() if name in changed}
         if hash_out == one.change.hash_out or not part:
             return self._agree(outgoing, one, is_held=bool(held))
         return self._queue(outgoing, one, nested(part), hash_out, is_partial=bool(held))

@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from kwiksync_ops.storage.models import RECORD_HISTORY
 from kwiksync_ops.storage.sys_id import first_given_with, sys_ids_from
-from kwiksync_ops.vocabulary import Action
+from kwiksync_ops.vocabulary import RECORD_TABLES, Action, ColumnType
 
 HISTORY_COLUMNS = (
     "table_name",
@@ -128,3 +129,19 @@ def _entry(row: sa.RowMapping) -> Entry:
         row["sys_created_on"],
         row["sys_created_by"],
     )
+
+
+def typed(table: str, name: str, value: Any) -> Any:
+    """A value of the history as the column has it."""
+    column = RECORD_TABLES[table].column(name)
+    if value is None or column is None:
+        return value
+    match column.type:
+        case ColumnType.DATETIME:
+            return datetime.fromisoformat(value)
+        case ColumnType.DATE:
+            return date.fromisoformat(value)
+        case ColumnType.DECIMAL:
+            return Decimal(str(value))
+        case _:
+            return value

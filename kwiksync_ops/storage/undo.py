@@ -6,8 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from kwiksync_ops.storage import history, tombstones
 from kwiksync_ops.storage.bulk import among, insert_rows
 from kwiksync_ops.storage.history import HISTORY_COLUMNS
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
-from kwiksync_ops.vocabulary import RECORD_TABLES, Action, ColumnType
+from kwiksync_ops.vocabulary import Action
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _undo_step(
     restored: Restored, table: str, step: Step, row: Mapping[str, Any], edits: Iterable[tuple[int, set[str], str]]
 ) -> None:
     sys_id = row["sys_id"]
-    old = {name: _typed(table, name, values[0]) for name, values in step.changes.items()}
+    old = {name: history.typed(table, name, values[0]) for name, values in step.changes.items()}
     differs = {name for name, value in old.items() if row[name] != value}
     for mod_count, fields, run_id in edits:
         touched = fields if step.action == Action.CREATE else fields & differs
@@ -226,18 +225,3 @@ def _later_edits(
     for sys_id, mod_count, changes, run_id in rows.all():
         edits[sys_id].append((mod_count or 0, set(json.loads(changes)), run_id))
     return dict(edits)
-
-
-def _typed(table: str, name: str, value: Any) -> Any:
-    column = RECORD_TABLES[table].column(name)
-    if value is None or column is None:
-        return value
-    match column.type:
-        case ColumnType.DATETIME:
-            return datetime.fromisoformat(value)
-        case ColumnType.DATE:
-            return date.fromisoformat(value)
-        case ColumnType.DECIMAL:
-            return Decimal(str(value))
-        case _:
-            return value

@@ -44,3 +44,16 @@ def test_a_change_of_what_the_hub_owns_is_put_right_at_the_system_once(system: T
         system.pull()
     assert system.api.records["R00000"]["quantity"] == 0
     assert [dict(values) for _, values in system.api.applied] == [{"quantity": 0}]
+
+
+def test_a_whole_record_goes_out_with_what_the_system_owns_as_it_is_there(
+    hub: Hub, https_server: StartServer, ca_file: str, tmp_path: Path
+) -> None:
+    system = two_way(hub, https_server(), ca_file, tmp_path, "whole", conflict={"fields": {"name": "system"}})
+    system.api.fill(2)
+    system.pull()
+    system.edit(system.sys_id("R00000"), name="renamed here", status="stock")
+    system.edit(system.sys_id("R00001"), name="renamed here")
+    assert (system.push().updated, system.api.writes) == (1, 1)
+    sent = system.api.records["R00000"]
+    assert (sent["name"], sent["status"]) == ("record 0", "stock")

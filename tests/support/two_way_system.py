@@ -60,6 +60,7 @@ PROMISES: dict[str, dict[str, Any]] = {
     "upsert": {**_ONE, "bulk": {**_BULK, "idempotency_field": ""}, "repeat": "upsert"},
     "look": {**_ONE, "repeat": "look", "correlation_field": "ref", "find": _FIND},
     "never": {**_ONE, "repeat": "never"},
+    "whole": {**_ONE, "update": {"method": "PUT", "path": "/crm/one?id={key}"}, "repeat": "never"},
     "read": {**_ONE, "repeat": "look", "correlation_field": "ref", "find": _FIND, "confirm": {"by": "read"}},
     "job": {
         **_ONE,
@@ -142,7 +143,7 @@ class TwoWayApi(LeanApi):
         if self.before:
             return self.before.pop(0)
         self.writes += 1
-        action = {"POST": "create", "PATCH": "update", "DELETE": "delete"}[request.method]
+        action = {"POST": "create", "PATCH": "update", "PUT": "update", "DELETE": "delete"}[request.method]
         fields = json.loads(request.body) if request.body else {}
         headers = request.headers
         written = self._write(
