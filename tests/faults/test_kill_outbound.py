@@ -21,6 +21,7 @@ from tests.support.two_way_system import TwoWay, two_way
 
 KILLS = 200
 PROMISES = ("idempotent", "bulk", "upsert", "look", "never")
+DATABASES = 2
 CREATED = 20
 
 
@@ -64,16 +65,15 @@ StartHarness = Callable[[str], Harness]
 
 
 @pytest.fixture
-def start(tmp_path: Path, certificate_authority: trustme.CA, ca_file: str) -> Iterator[StartHarness]:
-    url = f"sqlite:///{tmp_path}/hub.db"
-    hub = open_hub(url, audit_keys=AUDIT_KEYS)
+def start(hub_url: str, tmp_path: Path, certificate_authority: trustme.CA, ca_file: str) -> Iterator[StartHarness]:
+    hub = open_hub(hub_url, audit_keys=AUDIT_KEYS)
     schema.upgrade(hub)
     server = HttpsServer(server_context(certificate_authority))
 
     def started(promise: str) -> Harness:
         system = two_way(hub, server, ca_file, tmp_path, promise)
         stage = f"file://{tmp_path}/stage"
-        template = Push(url, str(tmp_path / "include"), server.url(), ca_file, stage, "", staged=False)
+        template = Push(hub_url, str(tmp_path / "include"), server.url(), ca_file, stage, "", staged=False)
         return Harness(system, processes, template, random.Random(20260115))
 
     with push_processes() as processes:
@@ -99,7 +99,7 @@ def assert_all_arrived_once(system: TwoWay) -> None:
 @pytest.mark.parametrize("promise", PROMISES)
 def test_kills_at_random_moments_lose_no_edit_and_send_none_twice(start: StartHarness, promise: str) -> None:
     harness = start(promise)
-    harness.run_until(KILLS // len(PROMISES))
+    harness.run_until(KILLS // len(PROMISES) // DATABASES)
     assert_all_arrived_once(harness.system)
 
 
