@@ -352,3 +352,43 @@ AUDIT = _table(
     _text("previous", 64, null=False),
     _text("hash", 64, null=False),
 )
+
+ISSUED_KEY = _table(
+    "issued_key",
+    _sys_id(),
+    _text("name", 80, null=False),
+    _text("role", 80, null=False),
+    _text("hash", 64, null=False),
+    _text("key_id", 16, null=False),
+    _moment("sys_created_on", null=False),
+    _text("sys_created_by", 100, null=False),
+    _moment("expires"),
+    _moment("revoked"),
+    _moment("last_used"),
+    sa.Index(None, "name"),
+)
+
+KEPT_ANSWER = _table(
+    "kept_answer",
+    _key("caller", 120),
+    _key("idempotency_key"),
+    _text("digest", 64, null=False),
+    _text("answer", None),
+    _moment("sys_created_on", null=False),
+    sa.Index(None, "sys_created_on"),
+)
+
+INCIDENT = _table(
+    "incident",
+    _sys_id(),
+    _text("kind", 40, null=False),
+    _text("system", 40, null=False),
+    _text("subject", 255, null=False),
+    _moment("opened", null=False),
+    _moment("last_seen", null=False),
+    _count("times"),
+    _text("run_id"),
+    _moment("told"),
+    _moment("closed"),
+    sa.Index(None, "system", "kind", "subject"),
+)
