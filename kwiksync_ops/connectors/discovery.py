@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kwiksync_ops.batch import Page, SourceRecord
+from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.vocabulary import ColumnType
 
 
@@ -41,6 +43,15 @@ class FieldInfo:
     choices: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The first records of an object; `is_complete` where it has no others. `rejected` could not be taken."""
+
+    records: list[SourceRecord]
+    is_complete: bool = False
+    rejected: int = 0
+
+
 class Discovery(Protocol):
     """What a system tells about itself. Every call goes through the limiter that it was opened with.
 
@@ -63,4 +74,18 @@ class Discovery(Protocol):
         """Options that a read of the object needs beside those that the discovery was opened with."""
         ...
 
+    def sample(self, name: str, records: int) -> Sample:
+        """The first page of a read of the object, with its `options`."""
+        ...
+
     def close(self) -> None: ...
+
+
+def first_page(source: Source, request: ReadRequest) -> Sample:
+    """One page of a read, as a sample."""
+    pages = source.read(request)
+    try:
+        page: Page | None = next(pages, None)
+    finally:
+        pages.close()  # type: ignore[attr-defined]  # connectors give generators
+    return Sample(page.records, page.is_last, len(page.rejects)) if page else Sample([], is_complete=True)
