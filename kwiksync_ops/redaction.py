@@ -66,6 +66,11 @@ class Redactor:
     def __repr__(self) -> str:
         return f"Redactor({len(self._forms)} forms)"
 
+    def learn(self, *secrets: str | None) -> None:
+        """From now on these are secrets too."""
+        found = _forms_of(secret for secret in secrets if secret and len(secret) >= MIN_SECRET_LENGTH)
+        self._forms = tuple(sorted({*self._forms, *found}, key=len, reverse=True))
+
     def holds_secret(self, text: str) -> bool:
         """Whether one of the given secrets stands in the text; short ones may stand there by chance and don't count."""
         return any(form in text for form in self._forms if len(form) >= MIN_TELLING_LENGTH)

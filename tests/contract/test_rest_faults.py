@@ -19,7 +19,8 @@ from kwiksync_ops.batch import Page
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.http.address import AddressGuard
-from kwiksync_ops.connectors.http.transport import HttpsTransport, Timeouts
+from kwiksync_ops.connectors.http.timeouts import Timeouts
+from kwiksync_ops.connectors.http.transport import HttpsTransport
 from kwiksync_ops.connectors.rest.source import RestSource
 from kwiksync_ops.connectors.source import Position, ReadRequest
 from kwiksync_ops.errors import (

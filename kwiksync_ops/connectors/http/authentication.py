@@ -9,13 +9,16 @@ from typing import Literal
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.errors import AuthenticationError, CustomerKeyError
 
-Scheme = Literal["none", "bearer", "basic", "api_key"]
+Scheme = Literal["none", "bearer", "basic", "api_key", "oauth2"]
 
-_SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
+SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def scheme_for(credentials: Credentials) -> Scheme:
-    """What a connection that names no scheme means: a token is a bearer token, a login is for Basic."""
+    """What a connection that names no scheme means: an OAuth client, else a bearer token, else a login for Basic."""
+    extra = credentials.extra
+    if extra.get("grant_type") or extra.get("refresh_token") or (extra.get("client_id") and not credentials.token):
+        return "oauth2"
     if credentials.token:
         return "bearer"
     return "basic" if credentials.login and credentials.password else "none"
@@ -29,7 +32,7 @@ def authentication_headers(
     customer_key_header: str,
     customer_key_required: bool = False,
 ) -> dict[str, str]:
-    """Headers of every call.
+    """Headers of every call, but for what a `session.Authorization` adds.
 
     Raises:
         AuthenticationError: the connection lacks what the scheme needs, or it can't stand in a header.
@@ -37,7 +40,7 @@ def authentication_headers(
     """
     headers = _scheme_headers(credentials, scheme, api_key_header)
     if credentials.customer_key:
-        if not _SENDABLE.fullmatch(credentials.customer_key):
+        if not SENDABLE.fullmatch(credentials.customer_key):
             raise CustomerKeyError(
                 "The Customer Key holds characters that no header can carry.",
                 remedy="Set the key again; copy no line end.",
@@ -51,7 +54,7 @@ def authentication_headers(
 
 
 def _scheme_headers(credentials: Credentials, scheme: Scheme, api_key_header: str) -> dict[str, str]:
-    if scheme == "none":
+    if scheme in ("none", "oauth2"):
         return {}
     if scheme == "basic":
         if not credentials.login or not credentials.password:
@@ -61,7 +64,7 @@ def _scheme_headers(credentials: Credentials, scheme: Scheme, api_key_header: st
     token = credentials.token or credentials.password
     if not token:
         raise _lacking("a token", scheme)
-    if not _SENDABLE.fullmatch(token):
+    if not SENDABLE.fullmatch(token):
         raise AuthenticationError(
             "The connection's token holds characters that no header can carry.",
             remedy="Set the token again; copy no line end.",

@@ -13,6 +13,7 @@ from kwiksync_ops.connectors.http.address import AddressGuard, origin_of
 from kwiksync_ops.connectors.http.body import ACCEPT_ENCODING, read_body
 from kwiksync_ops.connectors.http.certificates import tls_context, tls_failure
 from kwiksync_ops.connectors.http.connection import Deadline, GuardedAdapter
+from kwiksync_ops.connectors.http.timeouts import Timeouts
 from kwiksync_ops.errors import (
     ConfigurationError,
     ConnectionLostError,
@@ -24,15 +25,6 @@ from kwiksync_ops.errors import (
 USER_AGENT = "KWikSync"
 PIECE = 64 * 1024
 MAX_ERROR_BODY = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """To connect, between two pieces of an answer, and for a whole answer."""
-
-    connect_s: float = 5.0
-    read_s: float = 30.0
-    total_s: float = 120.0
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,24 @@ from typing import Any
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.http.address import guard_for
-from kwiksync_ops.connectors.http.authentication import authentication_headers, scheme_for
+from kwiksync_ops.connectors.http.address import AddressGuard, guard_for
+from kwiksync_ops.connectors.http.authentication import Scheme, authentication_headers, scheme_for
+from kwiksync_ops.connectors.http.oauth import TokenSource
+from kwiksync_ops.connectors.http.oauth_grant import grant_of
+from kwiksync_ops.connectors.http.session import Authorization, HttpsSession
 from kwiksync_ops.connectors.http.transport import HttpsTransport
 from kwiksync_ops.connectors.rest.options import RestOptions, merge_options, parse_options
 from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.redaction import Redactor
 
 
 class RestAccess:
     """One system over one keep-alive session. Not for two threads at once."""
 
-    def __init__(self, credentials: Credentials, options: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(
+        self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
+    ) -> None:
         self.credentials = credentials
         self.redactor = Redactor(credentials.secrets)
         self._options = options
@@ -28,7 +34,11 @@ class RestAccess:
         )
         guard.base_origin(credentials.base_url)
         self.headers(self.own)
-        self.transport = HttpsTransport(guard, clock, ca_file=credentials.ca_file)
+        self.session = HttpsSession(
+            HttpsTransport(guard, clock, ca_file=credentials.ca_file),
+            limiter,
+            self._authorization(guard, limiter, clock),
+        )
 
     @property
     def base_url(self) -> str:
@@ -47,12 +57,35 @@ class RestAccess:
                 f"The table of {source} sets allow_hosts or allow_insecure_loopback.",
                 remedy="Set them in the rest options of the system: they hold for all of it.",
             )
+        schemes = {self._scheme(options), self._scheme(self.own)}
+        if len(schemes) > 1 and "oauth2" in schemes:
+            raise ConfigurationError(
+                f"The table of {source} sets auth, and the system has another.",
+                remedy="Set auth: oauth2 in the rest options of the system: it holds for all of it.",
+            )
         return options
+
+    def _authorization(self, guard: AddressGuard, limiter: CallLimiter, clock: Clock) -> Authorization | None:
+        if self._scheme(self.own) != "oauth2":
+            return None
+        oauth = self.own.oauth
+        return TokenSource(
+            grant_of(self.credentials, token_url=oauth.token_url, auth_style=oauth.auth_style, params=oauth.params),
+            guard=guard,
+            ca_file=self.credentials.ca_file,
+            limiter=limiter,
+            clock=clock,
+            redactor=self.redactor,
+            timeouts=self.own.timeouts,
+        )
+
+    def _scheme(self, options: RestOptions) -> Scheme:
+        return options.auth or scheme_for(self.credentials)
 
     def headers(self, options: RestOptions) -> dict[str, str]:
         own = authentication_headers(
             self.credentials,
-            options.auth or scheme_for(self.credentials),
+            self._scheme(options),
             api_key_header=options.api_key_header,
             customer_key_header=options.customer_key_header,
             customer_key_required=options.customer_key_required,

@@ -13,7 +13,8 @@ from kwiksync_ops.connectors.http.authentication import Scheme
 from kwiksync_ops.connectors.http.json_path import Path as JsonPath
 from kwiksync_ops.connectors.http.json_path import parse_path
 from kwiksync_ops.connectors.http.json_records import RecordLimits
-from kwiksync_ops.connectors.http.transport import Timeouts
+from kwiksync_ops.connectors.http.oauth_grant import AuthStyle
+from kwiksync_ops.connectors.http.timeouts import Timeouts
 from kwiksync_ops.connectors.rest.pagination import PaginationType
 from kwiksync_ops.connectors.rest.push_options import PushOptions, parse_push
 from kwiksync_ops.connectors.time_format import notation_fault
@@ -46,10 +47,20 @@ class PaginationOptions:
 
 
 @dataclass(frozen=True)
+class OAuthOptions:
+    """What a connection does not say about OAuth 2."""
+
+    token_url: str = ""
+    auth_style: AuthStyle = "basic"
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RestOptions:
     """What each one means stands in options.schema.json."""
 
     auth: Scheme | None = None
+    oauth: OAuthOptions = field(default_factory=OAuthOptions)
     api_key_header: str = "X-API-Key"
     customer_key_header: str = "X-Customer-Key"
     customer_key_required: bool = False
@@ -110,6 +121,8 @@ def _value(name: str, value: Any) -> Any:
         return PaginationOptions(**{key: _value(key, item) for key, item in value.items()})
     if name == "push":
         return parse_push(value)
+    if name == "oauth":
+        return OAuthOptions(**value)
     if name == "timeouts":
         return Timeouts(**value)
     if name == "limits":

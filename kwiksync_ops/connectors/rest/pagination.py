@@ -8,8 +8,6 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
-from requests.utils import parse_header_links
-
 from kwiksync_ops.connectors.http.json_path import MISSING, Path, keys_at, value_at
 
 PaginationType = Literal["none", "page_number", "offset", "cursor", "next_link", "link_header", "keyset"]
@@ -151,6 +149,8 @@ class LinkHeader(_Sized):
         return self._size()
 
     def following(self, state: State, page: PageView) -> State | None:
+        from requests.utils import parse_header_links
+
         for link in parse_header_links(page.headers.get("Link", "")):
             if "next" in link.get("rel", "").lower().split() and link.get("url"):
                 return {"link": link["url"]}

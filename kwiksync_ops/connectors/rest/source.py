@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -34,9 +33,8 @@ class RestSource:
     def __init__(
         self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
-        self._access = RestAccess(credentials, options, clock)
+        self._access = RestAccess(credentials, options, limiter, clock)
         self._redactor = self._access.redactor
-        self._limiter = limiter
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -62,16 +60,18 @@ class RestSource:
         return f"{shown} answered 200 with {kind}, {len(answer.body):,} bytes.{hint}"
 
     def close(self) -> None:
-        self._access.transport.close()
+        self._access.session.close()
 
     def _caller(self, options: RestOptions) -> Caller:
-        fetch = partial(
-            self._access.transport.get,
+        return Caller(
+            self._access.session,
+            self._clock,
+            self._redactor,
             headers=self._access.headers(options),
             timeouts=options.timeouts,
             max_bytes=options.limits.max_page_bytes,
+            retry_after_cap_s=options.retry_after_cap_s,
         )
-        return Caller(fetch, self._limiter, self._clock, self._redactor, retry_after_cap_s=options.retry_after_cap_s)
 
 
 class _Read:

@@ -42,14 +42,12 @@ class RestTarget:
     def __init__(
         self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
-        self._access = RestAccess(credentials, options, clock)
-        self._limiter = limiter
+        self._access = RestAccess(credentials, options, limiter, clock)
         self._clock = clock
-        self._calls = 0
 
     @property
     def calls(self) -> int:
-        return self._calls
+        return self._access.session.calls
 
     def repeat(self, request: PushRequest) -> Repeat:
         return self._push(request).repeat
@@ -95,7 +93,7 @@ class RestTarget:
         return f"The system answered {answer.status}."
 
     def close(self) -> None:
-        self._access.transport.close()
+        self._access.session.close()
 
     def _push(self, request: PushRequest) -> PushOptions:
         push = self._access.options(request.source, request.options).push
@@ -350,17 +348,15 @@ class RestTarget:
         body: Any = None,
     ) -> Answer:
         sent = {"Content-Type": "application/json"} if body is not None else {}
-        self._calls += 1
-        with self._limiter.call():
-            return self._access.transport.send(
-                method,
-                url,
-                what=f"{method} {self._access.redactor.url(url)}",
-                headers={**self._access.headers(options), **sent, **(headers or {})},
-                timeouts=options.timeouts,
-                max_bytes=options.limits.max_page_bytes,
-                body=_JSON.encode(body) if body is not None else None,
-            )
+        return self._access.session.send(
+            method,
+            url,
+            what=f"{method} {self._access.redactor.url(url)}",
+            headers={**self._access.headers(options), **sent, **(headers or {})},
+            timeouts=options.timeouts,
+            max_bytes=options.limits.max_page_bytes,
+            body=_JSON.encode(body) if body is not None else None,
+        )
 
     def _said(self, answer: Answer) -> str:
         return excerpt(answer, self._access.redactor)
