@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypedDict
 
 from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.connectors.target import PushRequest, Target
+from kwiksync_ops.testing import ManualClock
 
 
 class Row(TypedDict):
@@ -31,15 +32,31 @@ class Fault(StrEnum):
     SILENCE = "no answer at all"
 
 
+class Ability(StrEnum):
+    """What not every system can do; the suite leaves out what a module's `LACKS` names for a variant."""
+
+    HTTP = "speaks HTTP, so that a call can meet a `Fault`"
+    STEADY = "loses nothing while rows change between two pages"
+    NULLS = "tells null from an empty text"
+    WRITES = "can be written to"
+    DELETES = "deletes a record"
+    REFUSES = "refuses a record for what is in it"
+
+
 class Spoke(Protocol):
     """A real system (or a strict double of one) with one object of `Row`s, and our connector to it.
 
-    A module of `tests.contract.spokes` gives one for each of its `VARIANTS` by the context manager
-    `open_spoke(variant, tmp_path)`.
+    A module of `tests.contract.spokes` gives one for each of its `VARIANTS: tuple[str, ...]` by the context manager
+    `open_spoke(variant, tmp_path)`, and may say `LACKS: Mapping[str, frozenset[Ability]]` by variant.
+
+    Attributes:
+        call_records: how many records one call of the target may create.
+        clock: what source and target are opened with; it only moves when told, so that no wait takes time. A peer that
+            is silent is waited for by the operating system, though: let the connector's time limits be short.
     """
 
-    speaks_http: bool
     call_records: int
+    clock: ManualClock
 
     def fill(self, rows: Sequence[Row]) -> None:
         """The system holds just these rows."""
@@ -63,6 +80,10 @@ class Spoke(Protocol):
 
     def payload_of(self, row: Row) -> dict[str, Any]:
         """What is pushed for a row."""
+        ...
+
+    def unfit_payload(self) -> dict[str, Any]:
+        """What the system refuses for its own fault, with ERR_008; not called where it lacks `REFUSES`."""
         ...
 
     def source(self) -> Source: ...
