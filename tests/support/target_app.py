@@ -1,4 +1,5 @@
-"""A strict system to write to: honours idempotency keys and ETags, logs what it applied, fails as planned."""
+"""A strict system to write to: honours idempotency keys and ETags, refuses an amount that is no integer, logs what it
+applied, fails as planned."""
 
 from __future__ import annotations
 
@@ -10,6 +11,19 @@ from typing import Any
 from tests.support.https_server import Exchange, Fault, HttpsServer, Request, Response, json_response
 
 PATH = "/api/tickets"
+BULK_PATH = "/api/bulk"
+BULK: dict[str, Any] = {
+    "path": "bulk",
+    "records": 10,
+    "records_path": "records",
+    "action_field": "action",
+    "key_field": "key",
+    "fields_field": "fields",
+    "idempotency_field": "once",
+    "results_path": "results",
+    "key_path": "record.id",
+    "error_path": "record.error",
+}
 PUSH: dict[str, Any] = {
     "create": {"method": "POST", "path": "tickets"},
     "update": {"method": "PATCH", "path": "tickets/{key}"},
@@ -37,17 +51,29 @@ class TargetApp:
         self.before: list[Response] = []
         self._answers: dict[str, Response] = {}
         server.on(PATH, self._answer)
+        server.on(BULK_PATH, self._answer_bulk)
         for number in range(1, keys + 1):
             server.on(f"{PATH}/{number}", self._answer)
 
     def _answer(self, request: Request) -> Response | Fault:
         if self.before:
             return self.before.pop(0)
+        answer = self._once(request)
+        return self.plan.pop(0)(answer) if self.plan else answer
+
+    def _answer_bulk(self, request: Request) -> Response:
+        elements = json.loads(request.body)["records"]
+        answers = [self._once(_request_of(element)) for element in elements]
+        return json_response(
+            {"results": [{"status": each.status, "record": json.loads(each.body or b"{}")} for each in answers]}
+        )
+
+    def _once(self, request: Request) -> Response:
         token = request.headers.get("Idempotency-Key", "")
         answer = self._answers.get(token) or self._apply(request, token)
         if token and answer.status < 300:
             self._answers[token] = answer
-        return self.plan.pop(0)(answer) if self.plan else answer
+        return answer
 
     def _apply(self, request: Request, token: str) -> Response:
         key = request.path.removeprefix(PATH).strip("/")
@@ -57,12 +83,15 @@ class TargetApp:
             return self._shown(key, 200)
         if request.headers.get("If-Match", self._etag(key)) != self._etag(key):
             return json_response({"error": "changed meanwhile"}, 412)
+        fields = json.loads(request.body or b"{}")
+        if not isinstance(fields.get("amount", 0), int):
+            return json_response({"error": "the amount is no integer"}, 422)
         self.applied[token] += 1
         if request.method == "DELETE":
             del self.records[key]
             return Response(204)
         key = key or str(len(self.records) + 1)
-        self.records[key] = {**self.records.get(key, {}), **json.loads(request.body), "id": key}
+        self.records[key] = {**self.records.get(key, {}), **fields, "id": key}
         self.versions[key] += 1
         return self._shown(key, 201 if request.method == "POST" else 200)
 
@@ -71,6 +100,14 @@ class TargetApp:
 
     def _shown(self, key: str, status: int) -> Response:
         return json_response(self.records[key], status, {"ETag": self._etag(key)})
+
+
+def _request_of(element: dict[str, Any]) -> Request:
+    """An element of a bulk call as the call of its own that it stands for."""
+    method = {"create": "POST", "update": "PATCH", "delete": "DELETE"}[element["action"]]
+    path = f"{PATH}/{element['key']}" if "key" in element else PATH
+    body = json.dumps(element.get("fields", {})).encode()
+    return Request(method, path, {}, {"Idempotency-Key": element["once"]}, body)
 
 
 def status(code: int, **headers: str) -> Plan:

@@ -1,0 +1,128 @@
+"""REST systems: each way of paging, one record a call and many."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.registry import open_source, open_target
+from kwiksync_ops.connectors.source import ReadRequest, Source
+from kwiksync_ops.connectors.target import PushRequest, Target
+from kwiksync_ops.rate_limit import Unlimited
+from kwiksync_ops.testing import ManualClock
+from tests.contract.spoke import Ability, Fault, Row
+from tests.support import https_server, paged_api, target_app
+from tests.support.https_server import HttpsServer, Request, Response
+
+_PAGED = tuple(style for style in paged_api.OPTIONS if style not in ("none", "keyset"))
+_BULK_PUSH = {"bulk": target_app.BULK, "repeat": "idempotent"}
+_PUSH = {"single": target_app.PUSH, "bulk": _BULK_PUSH}
+
+VARIANTS = (*_PUSH, *_PAGED)
+LACKS = {style: frozenset({Ability.STEADY, Ability.WRITES}) for style in _PAGED}
+
+
+class RestSpoke:
+    def __init__(self, server: HttpsServer, variant: str, ca_file: str) -> None:
+        self.clock = ManualClock()
+        self.call_records = 10 if variant == "bulk" else 1
+        style = "keyset" if variant in _PUSH else variant
+        self._options = {
+            **paged_api.OPTIONS[style],
+            "push": _PUSH.get(variant, target_app.PUSH),
+            "allow_hosts": ["127.0.0.0/8"],
+            "timeouts": {"read_s": 0.3},
+        }
+        self._credentials = Credentials(server.url("/api"), token="a-token", ca_file=ca_file)
+        self._app = target_app.TargetApp(server, keys=30)
+        self._paged = paged_api.PagedApi(style, [])
+        server.on(paged_api.PATH, self._read)
+        self._answer = server.answer
+        server.answer = self._answer_or_fail  # type: ignore[method-assign]  # stands before every path
+        self._fault: Fault | None = None
+        self._calls_before = 0
+
+    def fill(self, rows: Sequence[Row]) -> None:
+        self._app.records = {row["id"]: self._record(row) for row in rows}
+
+    def change(self, key: str, **fields: Any) -> None:
+        old = self._app.records[key]
+        self._app.records[key] = self._record(Row(**{**self.row_of(old), **fields}))
+
+    def rows(self) -> dict[str, Row]:
+        return {key: self.row_of(record) for key, record in self._app.records.items()}
+
+    def fail(self, fault: Fault, *, after_calls: int = 0) -> None:
+        self._fault, self._calls_before = fault, after_calls
+
+    def row_of(self, record: Any) -> Row:
+        changed = datetime.fromisoformat(record.get("updated_at", "2026-01-15T12:00:00Z"))
+        return Row(id=record["id"], name=record["name"], note=record["note"], amount=record["amount"], changed=changed)
+
+    def payload_of(self, row: Row) -> dict[str, Any]:
+        return {"name": row["name"], "note": row["note"], "amount": row["amount"]}
+
+    def unfit_payload(self) -> dict[str, Any]:
+        return {"name": "unfit", "note": "", "amount": "many"}
+
+    def source(self) -> Source:
+        return open_source("rest", self._credentials, self._options, Unlimited(), self.clock)
+
+    def target(self) -> Target:
+        return open_target("rest", self._credentials, self._options, Unlimited(), self.clock)
+
+    def request(self, **changes: Any) -> ReadRequest:
+        return ReadRequest("records", "id", **{"cursor_field": "updated_at", "page_records": 10, **changes})
+
+    def push_request(self) -> PushRequest:
+        return PushRequest("tickets", "id")
+
+    def _record(self, row: Row) -> dict[str, Any]:
+        changed = row["changed"].isoformat().replace("+00:00", "Z")
+        return {"id": row["id"], **self.payload_of(row), "updated_at": changed}
+
+    def _read(self, request: Request) -> Response | https_server.Fault:
+        self._paged.records = sorted(self._app.records.values(), key=lambda each: (each["updated_at"], each["id"]))
+        return self._paged(request)
+
+    def _answer_or_fail(self, request: Request) -> Response | https_server.Fault:
+        if self._fault is None:
+            return self._answer(request)
+        if self._calls_before:
+            self._calls_before -= 1
+            return self._answer(request)
+        fault, self._fault = self._fault, None
+        if fault == Fault.UNAUTHORIZED:
+            return Response(401)
+        if fault == Fault.TOO_MANY:
+            return Response(429, headers={"Retry-After": "7"})
+        return self._applied_and_spoilt(fault, request)
+
+    def _applied_and_spoilt(self, fault: Fault, request: Request) -> Response | https_server.Fault:
+        answer = self._answer(request)
+        if fault == Fault.SERVER_ERROR:
+            return Response(500)
+        if fault == Fault.SILENCE or not isinstance(answer, Response):
+            return https_server.silence
+        return Response(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+
+
+@contextmanager
+def open_spoke(variant: str, tmp_path: Path) -> Iterator[RestSpoke]:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    server = HttpsServer(context)
+    try:
+        yield RestSpoke(server, variant, str(ca_file))
+    finally:
+        server.close()
