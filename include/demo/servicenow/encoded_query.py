@@ -7,11 +7,13 @@ it, as an instance does. `EncodedQuery.invalid` says which parts that were.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from servicenow.records import Records, Row
+from servicenow.related_query import Related, split
 from servicenow.schema import DATE_TIME, LIST, NUMBERS, Column, Schema
 from servicenow.values import is_day, is_moment, is_valid_operand, number_of, to_utc
 
@@ -70,11 +72,21 @@ class Compiler:
 
     def compile(self, text: str) -> EncodedQuery:
         query = EncodedQuery()
+        text, related = split(text)
         for part in SEPARATOR.split(text):
             self._add(query, part.replace("^^", "^"))
-        whole = [group for group in query.groups if group]
-        query.groups = whole or [[]]
+        for asked in related:
+            self._add_related(query, asked)
+        query.groups = [group for group in query.groups if group] or [[]]
         return query
+
+    def _add_related(self, query: EncodedQuery, asked: Related) -> None:
+        if not self._schema.walk(asked.table, asked.field) or not self._schema.walk(self._table, asked.own_field):
+            query.invalid.append(asked.text)
+            return
+        inner = Compiler(self._schema, self._records, asked.table, self._asker).compile(asked.query)
+        counts = Counter(row[asked.field] for row in self._records.all(asked.table) if inner.matches(row))
+        query.groups[-1].append([lambda row: asked.holds(counts[row[asked.own_field]])])
 
     def _add(self, query: EncodedQuery, part: str) -> None:
         if part in ("", "EQ"):

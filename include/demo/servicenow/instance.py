@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from servicenow import batch_api, import_set_api, metadata, oauth, table_api
+from servicenow import admin_api, batch_api, import_set_api, metadata, oauth, table_api
 from servicenow.access import AccessControls, Accounts, OAuthClient, User
 from servicenow.clock import Clock
 from servicenow.faults import Fault, FaultKind, Faults
@@ -73,6 +73,7 @@ class Instance:
             self.records.add_table(table)
         for table in STANDARD_TABLES:
             metadata.describe(self.schema, self.records, table)
+        self.insert("sys_properties", name="glide.sys.default.tz", value=self.settings.time_zone)
 
     def add_table(self, table: Table) -> None:
         """A table of a test's own; one of a known name takes its place and keeps its records."""
@@ -143,6 +144,8 @@ class Instance:
     def answer(self, request: Request) -> Answer:
         """The answer to a call, with what is to go wrong on its way."""
         with self.lock:
+            if request.path.startswith(admin_api.PATH):
+                return Answer(self._serve(request))
             fault = self.faults.take(request)
             response = self._respond(request, fault)
             kind = fault.kind if fault else None
@@ -159,6 +162,8 @@ class Instance:
             if request.path == TOKEN_PATH:
                 return oauth.answer(self, request)
             user = self._authenticated(request)
+            if request.path.startswith(admin_api.PATH):
+                return admin_api.answer(self, request, user)
             headers = self.rate_limit.count(user.name, self.clock.now()) if self.rate_limit else {}
             self._check_headers(request)
             response = self._dispatch(request, user)
@@ -201,11 +206,15 @@ class Instance:
         if path == ["batch"] and not request.is_item:
             return batch_api.answer(self, request, user)
         self._check_size(request)
-        if path[0] == "table":
-            return table_api.answer(self, request, user, version, path[1:])
-        if path[0] == "import":
+        if path[0] not in ("table", "import"):
+            raise no_resource()
+        try:
+            if path[0] == "table":
+                return table_api.answer(self, request, user, version, path[1:])
             return import_set_api.answer(self, request, user, path[1:])
-        raise no_resource()
+        finally:
+            if request.method == "GET":
+                self.imports.look_at(path[1] if len(path) > 1 else "")
 
     def _check_size(self, request: Request) -> None:
         most, length = self.settings.max_payload_bytes, len(request.body)

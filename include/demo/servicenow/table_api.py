@@ -77,7 +77,6 @@ def _list(call: Call) -> Response:
     page = rows[window.offset : window.offset + window.limit]
     visible = [row for row in page if call.instance.controls.may_use_row(call.user, call.table, row, READ)]
     headers = _page_headers(call, window, len(rows))
-    call.instance.imports.look_at(call.table)
     if not visible and call.version == "v1":
         refused = no_record()
         raise ApiError(refused.status, refused.message, refused.detail, headers)
