@@ -19,6 +19,7 @@ import typer
 from kwiksync_ops.cli import (
     configuration,
     conflicts,
+    connect,
     database,
     doctor,
     edit,
@@ -72,6 +73,7 @@ app.command(rich_help_panel=_FILES)(preview.preview)
 app.command(rich_help_panel=_FILES)(configuration.apply)
 app.command(rich_help_panel=_FILES)(configuration.export)
 app.command(rich_help_panel=_FILES)(configuration.rollback)
+app.command(rich_help_panel=_SET_UP)(connect.connect)
 app.command(rich_help_panel=_SET_UP)(doctor.doctor)
 app.add_typer(database.app, name="db", rich_help_panel=_SET_UP)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)

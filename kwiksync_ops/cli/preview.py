@@ -59,13 +59,8 @@ def preview(
             _outbound(session, spec, found, limit) if outbound else _inbound(session, spec, found, sample, limit)
         )
     key = "sys_id" if outbound else found.key
-    output.emit(_document(previewed, key))
-    for record in previewed.records:
-        output.show(_head(record, key))
-        if record.after:
-            output.table(_FIELDS, list(_rows(previewed, record.before, record.after)))
-        output.show(*(Padding(Text(f"{e.code}  {printable(e.message)}"), (0, 2)) for e in record.rejects))
-        output.show(Text())
+    output.emit(preview_document(previewed, key))
+    show_records(output, previewed, key)
     taken = len(previewed.records) - previewed.rejected
     verb = "sent" if outbound else "taken"
     output.say(
@@ -73,6 +68,19 @@ def preview(
         style="yellow" if previewed.rejected else "green",
     )
     raise typer.Exit(ExitCode.ATTENTION if previewed.rejected else ExitCode.OK)
+
+
+def show_records(output: Output, previewed: Preview, key: str, *, in_full: int | None = None) -> None:
+    """Each record with what became of it; the fields of so many that are taken, or of all."""
+    shown_in_full = 0
+    for record in previewed.records:
+        output.show(_head(record, key))
+        if record.after and (in_full is None or shown_in_full < in_full):
+            shown_in_full += 1
+            output.table(_FIELDS, list(_rows(previewed, record.before, record.after)))
+        output.show(*(Padding(Text(f"{e.code}  {printable(e.message)}"), (0, 2)) for e in record.rejects))
+        if in_full is None:
+            output.show(Text())
 
 
 def _inbound(session: Session, system: SystemSpec, table: TableSpec, sample: Path | None, limit: int) -> Preview:
@@ -126,7 +134,7 @@ def _raw(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _document(previewed: Preview, key: str) -> dict[str, Any]:
+def preview_document(previewed: Preview, key: str) -> dict[str, Any]:
     return {
         "rejected": previewed.rejected,
         "records": [

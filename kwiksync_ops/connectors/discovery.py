@@ -58,6 +58,10 @@ class Discovery(Protocol):
     All of its methods raise what a read of the system would raise.
     """
 
+    def check(self) -> str:
+        """Call the system once and say what was found, as `Source.check` does."""
+        ...
+
     def objects(self, catalogue: str = "") -> Sequence[ObjectInfo]:
         """What can be read, in the system's order; empty where the system has no list of it.
 
@@ -70,12 +74,16 @@ class Discovery(Protocol):
         """The declared fields of an object; empty where the system declares none."""
         ...
 
-    def options(self, name: str) -> Mapping[str, Any]:
-        """Options that a read of the object needs beside those that the discovery was opened with."""
+    def options(self, name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a read of the object needs beside the options that the discovery was opened with.
+
+        Args:
+            given: options of the object that are known; they are in the result as they are.
+        """
         ...
 
-    def sample(self, name: str, records: int) -> Sample:
-        """The first page of a read of the object, with its `options`."""
+    def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
+        """The first page of a read of the object, with these options of its own."""
         ...
 
     def close(self) -> None: ...

@@ -32,6 +32,14 @@ def read_declared_file(path: Path) -> DeclaredFile:
         raise _unusable(Fault(path, (), "is nested too deeply.")) from exc
 
 
+def parse_value(text: str) -> Any:
+    """A value as it would stand in a YAML file: text, a number, or `{type: offset}`. Raises ValueError."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  it is a CSafeLoader
+    except yaml.YAMLError as exc:
+        raise ValueError(f"{text!r} is not YAML") from exc
+
+
 def _unusable(fault: Fault) -> ConfigurationError:
     return file_error(fault.path, [fault])
 

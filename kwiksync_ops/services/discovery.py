@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +11,27 @@ from kwiksync_ops.batch import SourceRecord
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo
-from kwiksync_ops.connectors.registry import open_discovery, open_source
+from kwiksync_ops.connectors.registry import open_discovery
+from kwiksync_ops.declared.fault import did_you_mean
+from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.mapping.proposals.matching import table_likeness
 from kwiksync_ops.mapping.proposals.profile import Declared, FieldProfile, profile_records
 from kwiksync_ops.rate_limit import CallLimiter
-from kwiksync_ops.vocabulary import TABLE_PREFIX
+from kwiksync_ops.services.connections import variable_of
+from kwiksync_ops.vocabulary import RECORD_TABLES, TABLE_PREFIX
 
 SAMPLE_RECORDS = 1_000
 """References are known by their values, so that a few records would tell little. It is one page, one call."""
 
+_LIKELY, _CANDIDATES, _SHOWN = 0.6, 3, 12
+_OPEN_KINDS = ("files", "rest")
+_CONNECTIONS = {
+    "files": ("kwiksync_files", "sftp://files.example.com/in", " --conn-login … --conn-password …"),
+    "odata": ("kwiksync_odata", "https://s4.example.com/sap/opu/odata4/…", " --conn-login … --conn-password …"),
+    "rest": ("kwiksync", "https://erp.example.com/api", " --conn-password TOKEN"),
+    "servicenow": ("kwiksync_servicenow", "https://acme.service-now.com", " --conn-login … --conn-password …"),
+    "sql": ("kwiksync_sql", "postgresql+psycopg://db.example.com/erp", " --conn-login … --conn-password …"),
+}
 _ENDING = re.compile(r"(\.(?:csv|tsv|txt|xlsx?|jsonl?|ndjson|parquet|gz|zip|svc))+$", re.IGNORECASE)
 
 
@@ -48,23 +60,21 @@ class Explorer:
     def __init__(
         self, kind: str, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
-        self._opened = (kind, credentials, options, limiter, clock)
-        self._discovery = open_discovery(*self._opened)
+        self._discovery = open_discovery(kind, credentials, options, limiter, clock)
 
     def check(self) -> str:
         """Call the system once and say what was found."""
-        with closing(open_source(*self._opened)) as source:
-            return source.check()
+        return self._discovery.check()
 
     def objects(self, catalogue: str = "") -> Sequence[ObjectInfo]:
         """See `Discovery.objects`."""
         return self._discovery.objects(catalogue)
 
-    def inspect(self, info: ObjectInfo) -> Inspected:
-        """Fields as the system declares them and as a page of its records shows them."""
+    def inspect(self, info: ObjectInfo, given: Mapping[str, Any] | None = None) -> Inspected:
+        """Fields as the system declares them and as a page of its records shows them; `given` options are kept."""
         declared = {field.name: _declared(field) for field in self._discovery.fields(info.name)}
-        options = self._discovery.options(info.name)
-        sample = self._discovery.sample(info.name, SAMPLE_RECORDS)
+        options = self._discovery.options(info.name, given or {})
+        sample = self._discovery.sample(info.name, SAMPLE_RECORDS, options)
         profiles = profile_records(sample.records, declared)
         return Inspected(info, sample.records, profiles, options, sample.is_complete, sample.rejected)
 
@@ -72,11 +82,50 @@ class Explorer:
         self._discovery.close()
 
 
+def likely_objects(objects: Sequence[ObjectInfo]) -> dict[str, str]:
+    """The objects whose names or labels mean a KWikSync table: the best few for each, with that table."""
+    likely: dict[str, str] = {}
+    for table in RECORD_TABLES:
+        scored = [(_likeness(info, table), info.name) for info in objects]
+        best = sorted((each for each in scored if each[0] >= _LIKELY), key=lambda each: -each[0])[:_CANDIDATES]
+        likely |= {name: likely.get(name, table) for _, name in best}
+    return likely
+
+
+def named_objects(kind: str, objects: Sequence[ObjectInfo], names: Sequence[str]) -> list[ObjectInfo]:
+    """The objects of these names. A path or a file pattern need not be in the system's list.
+
+    Raises:
+        ConfigurationError: the system lists its objects, and has none of such a name.
+    """
+    known = {info.name: info for info in objects}
+    for name in names:
+        if known and name not in known and kind not in _OPEN_KINDS:
+            hint = did_you_mean(name, known) or f" There are: {', '.join(list(known)[:_SHOWN])}."
+            raise ConfigurationError(f"The system has no object {name!r}.{hint}")
+    return [known.get(name) or ObjectInfo(name) for name in names]
+
+
+def how_to_make_a_connection(kind: str, connection_id: str) -> str:
+    """For a person who has none yet."""
+    type_, host, others = _CONNECTIONS[kind]
+    return (
+        f"Make it in the Airflow UI (Admin, Connections, type {type_}), or by: airflow connections add {connection_id} "
+        f"--conn-type {type_} --conn-host {host}{others}; or set {variable_of(connection_id)} to "
+        f'{{"conn_type": "{type_}", "host": "{host}", …}}. Then run this command again.'
+    )
+
+
 def noun_of(name: str) -> str:
     """What an object's name says that its records are: `/api/v1/tickets`, `dbo.tickets` and `tickets_*.csv` alike."""
     last = _ENDING.sub("", name.strip("/").rpartition("/")[2].partition("?")[0])
     plain = last.removeprefix(TABLE_PREFIX).rpartition(".")[2]
     return re.sub(r"[*?\[\]{}\d]+", " ", plain).strip(" _-") or last
+
+
+def _likeness(info: ObjectInfo, table: str) -> float:
+    names = filter(None, (noun_of(info.name), info.label))
+    return max(table_likeness(table, name) for name in names)
 
 
 def _declared(field: FieldInfo) -> Declared:

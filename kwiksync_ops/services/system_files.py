@@ -100,9 +100,9 @@ def _document(draft: SystemDraft) -> dict[str, Any]:
 
 def _shared_options(draft: SystemDraft) -> dict[str, Any]:
     """The options given for the system, and those that a read of each of its objects needs alike."""
-    first, *others = (dict(table.inspected.options) for table in draft.tables)
+    first, *others = (table.inspected.options for table in draft.tables)
     alike = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
-    return {**draft.options, **(alike if others else {})}
+    return {**draft.options, **alike}
 
 
 def _table_document(kind: str, shared: Mapping[str, Any], table: TableProposal) -> dict[str, Any]:

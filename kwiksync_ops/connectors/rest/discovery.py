@@ -17,6 +17,7 @@ from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
 from kwiksync_ops.connectors.http.address import same_origin_url
+from kwiksync_ops.connectors.http.authentication import scheme_for
 from kwiksync_ops.connectors.http.calls import Call, Caller
 from kwiksync_ops.connectors.http.refusals import refusal
 from kwiksync_ops.connectors.http.transport import Answer
@@ -48,12 +49,17 @@ class RestDiscovery:
     def __init__(
         self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
-        self._access = RestAccess(credentials, options, limiter, clock)
-        self._source = RestSource(credentials, options, limiter, clock)
-        self._options = options
+        self._auth = _auth(credentials, options)
+        self._options = {**self._auth, **options}
+        self._access = RestAccess(credentials, self._options, limiter, clock)
+        self._source = RestSource(credentials, self._options, limiter, clock)
         self._clock = clock
         self._endpoints: dict[str, Endpoint] = {}
+        self._first = ""
         self._known_names: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def check(self) -> str:
+        return self._source.check()
 
     def objects(self, catalogue: str = "") -> Sequence[ObjectInfo]:
         """The lists that an OpenAPI document describes: a file, or a path or URL of the system. None without one."""
@@ -74,17 +80,22 @@ class RestDiscovery:
             ConfigurationError: the object has more pages, and does not tell how they follow each other.
         """
         known = {**self._options, **given}
+        self._first = self._first or name
         if {"records_path", "pagination", "since_param"} <= known.keys():
-            return given
+            return {**self._auth, **given}
         endpoint = self._endpoints.get(name)
         size, shape = self._ask_for_few(name, endpoint)
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {**self._auth}
         if "records_path" not in known and shape.records_path:
             found["records_path"] = shape.records_path
         if "pagination" not in known:
             found["pagination"] = self._pagination(name, endpoint, size, shape)
         if "since_param" not in known and shape.records:
             found |= self._since(name, endpoint, size)
+        if {**known, **found}["pagination"]["type"] == "keyset":
+            found.pop("time_format", None)  # times go out as they came in
+        if "check_path" not in known:
+            found["check_path"] = self._first
         return {**found, **given}
 
     def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
@@ -165,7 +176,7 @@ class RestDiscovery:
 
     def _keyset(self, name: str, size: str, first: Any, second: Any) -> dict[str, Any] | None:
         """By the connector's own names for the parameters; which fields they take is guessed from a record."""
-        changed = [field for field in first if re.search("updat|modif|chang", field, re.IGNORECASE)]
+        changed = [field for field in first if re.search("(updat|modif|chang)(?!.*by$)", field, re.IGNORECASE)]
         keys = [field for field in first if re.search(r"(^|_)id$|I[Dd]$", field)]
         if not changed or not keys:
             return None
@@ -231,6 +242,12 @@ class RestDiscovery:
             max_bytes=options.limits.max_page_bytes,
             retry_after_cap_s=options.retry_after_cap_s,
         )
+
+
+def _auth(credentials: Credentials, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A password without a login is a token."""
+    is_token = bool(credentials.password) and not credentials.login and scheme_for(credentials) == "none"
+    return {"auth": "bearer"} if is_token and "auth" not in options else {}
 
 
 open_discovery = RestDiscovery

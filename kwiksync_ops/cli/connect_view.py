@@ -1,0 +1,157 @@
+"""How `connect` shows what it found and what it proposes: tables for a person, one document for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from kwiksync_ops.cli.output import Field, Output
+from kwiksync_ops.cli.preview import preview_document, show_records
+from kwiksync_ops.cli.text import NONE, count
+
+if TYPE_CHECKING:
+    from kwiksync_ops.connectors.discovery import ObjectInfo
+    from kwiksync_ops.mapping.proposals.identity import FieldProposal
+    from kwiksync_ops.mapping.proposals.matching import FieldMatch
+    from kwiksync_ops.services.discovery import Inspected
+    from kwiksync_ops.services.preview import Preview
+    from kwiksync_ops.services.proposals import TableProposal
+
+_EXAMPLES_WIDTH = 32
+_OBJECTS = (
+    Field("No", is_number=True),
+    Field("Object", style="bold", shortest=16),
+    Field("Label", shortest=10),
+    Field("Records", is_number=True),
+    Field("Looks like", style="green"),
+)
+_SAMPLED = (
+    Field("Object", style="bold", shortest=16),
+    Field("Sample", is_number=True),
+    Field("Fields", is_number=True),
+    Field("Becomes", style="green"),
+    Field("Score", is_number=True),
+    Field("Why", shortest=20, style="dim"),
+)
+_MATCHES = (
+    Field("Column", style="bold", shortest=10),
+    Field("From", shortest=8),
+    Field("How", shortest=6),
+    Field("Score", is_number=True),
+    Field("Why", shortest=16, style="dim"),
+    Field("Such as", shortest=8, from_width=100),
+)
+
+
+def show_objects(output: Output, objects: Sequence[ObjectInfo], likely: Mapping[str, str]) -> None:
+    rows = (
+        (at, info.name, info.label or NONE, info.records, likely.get(info.name, NONE))
+        for at, info in enumerate(objects, 1)
+    )
+    output.table(_OBJECTS, list(rows))
+
+
+def show_sampled(output: Output, objects: Sequence[Inspected], proposals: Sequence[TableProposal]) -> None:
+    by_name = {proposal.inspected.info.name: proposal.choice for proposal in proposals}
+    rows = []
+    for found in objects:
+        choice = by_name.get(found.info.name)
+        told = (choice.table, _percent(choice.score), choice.reason) if choice else (NONE, NONE, "like no table")
+        rows.append((found.info.name, len(found.records), len(found.fields), *told))
+    output.table(_SAMPLED, rows)
+
+
+def show_proposal(output: Output, proposal: TableProposal) -> None:
+    """The rules of a table, and what is left over on both sides."""
+    output.show(Text(f"\n{proposal.table} ← {proposal.inspected.info.name}", style="bold"))
+    output.pairs([("Key", _purpose(proposal.key)), ("Cursor", _purpose(proposal.cursor))])
+    output.table(_MATCHES, [_match_row(match) for match in proposal.matches])
+    left = [("Empty", proposal.empty_columns), ("Not used", [field.name for field in proposal.unused])]
+    output.pairs([(name, ", ".join(names)) for name, names in left if names])
+    for match in proposal.matches:
+        if match.open_values:
+            rule = match.rule
+            values = ", ".join(match.open_values[:8])
+            output.say(
+                f"{rule.source_field}: no {rule.target_field} is known for {values}. Such a record is rejected.",
+                style="yellow",
+            )
+
+
+def show_preview(output: Output, proposal: TableProposal, previewed: Preview) -> None:
+    output.show(
+        Text(f"\n{proposal.table}: {count(len(previewed.records), 'record')} through the mapping", style="bold")
+    )
+    show_records(output, previewed, proposal.key.field.name if proposal.key else "", in_full=1)
+
+
+def document(
+    head: Mapping[str, Any],
+    proposals: Sequence[TableProposal],
+    previews: Mapping[str, Preview],
+    files: Iterable[Path],
+) -> dict[str, Any]:
+    """All that was found and proposed, as JSON."""
+    tables = [_table_document(proposal, previews[proposal.table]) for proposal in proposals]
+    return {**head, "tables": tables, "files": [str(path) for path in files]}
+
+
+def _table_document(proposal: TableProposal, previewed: Preview) -> dict[str, Any]:
+    inspected, choice = proposal.inspected, proposal.choice
+    return {
+        "object": inspected.info.name,
+        "table": proposal.table,
+        "score": choice.score,
+        "reason": choice.reason,
+        "sample": len(inspected.records),
+        "options": dict(inspected.options),
+        "key": _purpose_document(proposal.key),
+        "cursor": _purpose_document(proposal.cursor),
+        "fields": [_match_document(match) for match in proposal.matches],
+        "empty_columns": proposal.empty_columns,
+        "unused_fields": [field.name for field in proposal.unused],
+        "preview": preview_document(previewed, proposal.key.field.name if proposal.key else ""),
+    }
+
+
+def _match_row(match: FieldMatch) -> tuple[Any, ...]:
+    rule = match.rule
+    return (
+        rule.target_field,
+        rule.source_field,
+        rule.transform.value,
+        _percent(match.score),
+        match.reason,
+        ", ".join(match.examples)[:_EXAMPLES_WIDTH] or NONE,
+    )
+
+
+def _match_document(match: FieldMatch) -> dict[str, Any]:
+    rule = match.rule
+    return {
+        "column": rule.target_field,
+        "source": rule.source_field,
+        "transform": rule.transform.value,
+        "config": dict(rule.config),
+        "score": match.score,
+        "reason": match.reason,
+        "examples": list(match.examples),
+        "open_values": list(match.open_values),
+    }
+
+
+def _purpose(found: FieldProposal | None) -> Text:
+    if found is None:
+        return Text(NONE)
+    return Text(found.field.name).append(f"  {_percent(found.score)}, {found.reason}", style="dim")
+
+
+def _purpose_document(found: FieldProposal | None) -> dict[str, Any] | None:
+    return {"field": found.field.name, "score": found.score, "reason": found.reason} if found else None
+
+
+def _percent(score: float) -> str:
+    return f"{score:.0%}"
