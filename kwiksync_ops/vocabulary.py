@@ -52,6 +52,13 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
 
 
+class Role(StrEnum):
+    """Who may do what: a user reads and writes records and starts syncs, an admin does everything."""
+
+    ADMIN = "x_kwr_kwiksync.admin"
+    USER = "x_kwr_kwiksync.user"
+
+
 class Trigger(StrEnum):
     SCHEDULE = "schedule"
     UI = "ui"

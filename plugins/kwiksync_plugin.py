@@ -2,12 +2,12 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from kwiksync_ops.api.airflow_access import require_syncing_user
+from kwiksync_ops.api.airflow_access import AirflowGateway
 from kwiksync_ops.api.app import create_app
 
 
 class KwikSyncPlugin(AirflowPlugin):
     name = "kwiksync"
     fastapi_apps = [  # noqa: RUF012  # as Airflow's plugin manager reads it
-        {"app": create_app(access=require_syncing_user), "url_prefix": "/api/x_kwr_kwiksync", "name": "KWikSync"}
+        {"app": create_app(gateway=AirflowGateway()), "url_prefix": "/api/x_kwr_kwiksync", "name": "KWikSync"}
     ]

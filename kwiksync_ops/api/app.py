@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
-from fastapi.responses import JSONResponse, Response
 
-from kwiksync_ops.errors import KwikSyncError
-from kwiksync_ops.settings import read_settings
+from kwiksync_ops.api.callers import Gateway, NoAirflow
+from kwiksync_ops.api.context import Context, admit
+from kwiksync_ops.api.guard import Guard
+from kwiksync_ops.api.problems import DESCRIBED, add_handlers
+from kwiksync_ops.api.routes import administration, logs, mappings, records, status, sync
+
+ABOUT = """Start syncs, see how they do, read and write the records of the hub, and administer KWikSync.
+
+Call with a bearer token of Airflow's, or with a Customer Key in `X-Customer-Key`. At most 60 calls in any 60 seconds
+a caller; `Retry-After` says when the next is free. Errors are `{code, message, detail, request_id}`."""
 
 
-def create_app(*, access: Any) -> FastAPI:
-    """The app; `access` is the dependency that refuses who may not ask. It stands before every route."""
-    app = FastAPI(title="KWikSync", dependencies=[Depends(access)], docs_url=None, redoc_url=None)
-    app.add_api_route("/status", read_status, methods=["GET"], summary="What syncs, what synced last, what is open")
-    app.add_exception_handler(KwikSyncError, _refused)
+def create_app(context: Context | None = None, *, gateway: Gateway | None = None) -> FastAPI:
+    """The app. Without a gateway it knows nothing of Airflow, and is what the OpenAPI document is made of."""
+    own = context or Context(gateway or NoAirflow())
+    app = FastAPI(
+        title="KWikSync",
+        version=version("kwiksync-ops"),
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        dependencies=[Depends(admit)],
+        responses=DESCRIBED,
+    )
+    app.state.context = own
+    add_handlers(app)
+    for routes in (sync, status, records, logs, mappings, administration):
+        app.include_router(routes.router)
+    app.add_middleware(Guard)
     return app
 
 
-def read_status() -> dict[str, Any]:
-    """The lease, the tables with their last syncs, the calls of the last minute, open errors by code."""
-    from kwiksync_ops.services import status
-    from kwiksync_ops.storage.hub import open_hub
-
-    settings = read_settings()
-    hub = open_hub(settings.hub_url)
-    try:
-        return status.status_document(status.read_status(hub))
-    finally:
-        hub.close()
-
-
-def _refused(_request: object, error: Exception) -> Response:
-    told = error if isinstance(error, KwikSyncError) else KwikSyncError(str(error))
-    return JSONResponse({"code": told.code, "message": told.message, "detail": told.remedy}, 503)
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.context.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from kwiksync_ops.declared.content import content_faults
-from kwiksync_ops.declared.fault import file_error
+from kwiksync_ops.declared.fault import DeclaredFile, file_error
 from kwiksync_ops.declared.reader import read_declared_file
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.compiler import mapping_faults
@@ -26,12 +27,20 @@ def read_mapping(path: Path, system: str, direction: str = Direction.INBOUND) ->
     Raises:
         ConfigurationError: with all faults of the file.
     """
-    file = read_declared_file(path)
+    return _mapping(read_declared_file(path), system, direction)
+
+
+def check_mapping(document: dict[str, Any], name: str, system: str, direction: str) -> TableMapping:
+    """A mapping that did not come from a file; `name` is what its faults say. Raises as `read_mapping`."""
+    return _mapping(DeclaredFile(Path(name), document, {}), system, direction)
+
+
+def _mapping(file: DeclaredFile, system: str, direction: str) -> TableMapping:
     is_outbound = direction == Direction.OUTBOUND
     content = content_faults(file, OUTBOUND_SCHEMA if is_outbound else MAPPING_SCHEMA, secret_names=False)
     faults = [*content, *rule_faults(file, content, outbound_faults if is_outbound else mapping_faults)]
     if faults:
-        raise file_error(path, faults)
+        raise file_error(file.path, faults)
     return mapping_of(system, file.value, direction=direction)
 
 

@@ -72,6 +72,25 @@ def roll_back(hub: Hub, key: MappingKey, version: int, *, who: str, clock: Clock
     return hub.write(lambda connection: _roll_back(connection, key, version, who, clock))
 
 
+def change_mapping(hub: Hub, key: MappingKey, mapping: TableMapping, *, who: str, clock: Clock) -> Applied | None:
+    """Make a mapping the active version of its table; None where it says what the active one says."""
+
+    def work(connection: Connection) -> Applied | None:
+        mappings.lock(connection, key)
+        active = mappings.read_version(connection, key)
+        old = table_mapping(active) if active else None
+        if old is not None and is_same(old, mapping):
+            return None
+        rules = [rule_document(rule) for rule in mapping.rules]
+        other = mapping.target_table if key.is_outbound else mapping.source_table
+        version = mappings.add_version(connection, key, other, rules, who=who, now=clock.now())
+        applied = Applied(key, version, active.version if active else None, diff_mappings(old, mapping))
+        _activate(connection, applied, "mapping.change", who, clock)
+        return applied
+
+    return hub.write(work)
+
+
 def export(hub: Hub, include: Path) -> list[Exported]:
     """Write the active versions into the mapping files; one that says the same already keeps its form.
 

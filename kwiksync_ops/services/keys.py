@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.errors import CustomerKeyError
@@ -58,6 +59,21 @@ def customer_key(hub: Hub, secret_keys: Sequence[str], system: str) -> str | Non
     with hub.read() as connection:
         key = customer_keys.active_key(connection, system)
     return Vault(secret_keys).decrypt(_owner(system, key.sys_id), key.token) if key else None
+
+
+def rewrap(hub: Hub, vault: Vault) -> int:
+    """Encrypt every key with the newest secret key, while syncs go on; how many were encrypted with an older one.
+
+    Raises:
+        ConfigurationError: a key can't be decrypted with the configured secret keys; those before it were rewrapped.
+    """
+    with hub.read() as connection:
+        old = [key for key in customer_keys.list_keys(connection) if key.key_id != vault.key_id]
+    for key in old:
+        owner = _owner(key.system, key.sys_id)
+        token = vault.encrypt(owner, vault.decrypt(owner, key.token))
+        hub.write(partial(customer_keys.rewrap, key=key, token=token, key_id=vault.key_id))
+    return len(old)
 
 
 def list_customer_keys(hub: Hub) -> Sequence[KeyEntry]:

@@ -57,12 +57,18 @@ def parse_condition(table: RecordTable, text: str) -> Condition:
             f"{text!r} is not a condition.", remedy="Write field=value; the signs are = != < <= > >= and ~ (contains)."
         )
     name, sign = match["field"], cast("Operator", match["operator"])
+    column = find_column(table, name)
+    value = parse_value(column, match["value"].strip())
+    check_sign(table, column, sign, value)
+    return Condition(name, sign, value)
+
+
+def find_column(table: RecordTable, name: str) -> Column:
+    """A column of the table. Raises ConfigurationError where it has none of that name."""
     column = table.column(name)
     if column is None:
         raise _unknown_field(table, name)
-    value = _value(column, match["value"].strip())
-    _check_sign(table, column, sign, value)
-    return Condition(name, sign, value)
+    return column
 
 
 def check_fields(table: RecordTable, names: Sequence[str]) -> list[str]:
@@ -103,7 +109,7 @@ def write_csv(file: IO[str], fields: Sequence[str], records: Iterable[Mapping[st
     writer.writerow(fields)
     number = 0
     for number, record in enumerate(records, 1):  # noqa: B007  # the last number is the count
-        writer.writerow([_cell(record[name]) for name in fields])
+        writer.writerow([csv_cell(record[name]) for name in fields])
     return number
 
 
@@ -114,7 +120,7 @@ def _unknown_field(table: RecordTable, name: str) -> ConfigurationError:
     )
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
     match value:
         case None:
             return ""
@@ -129,7 +135,8 @@ def _cell(value: Any) -> str:
             return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
 
 
-def _check_sign(table: RecordTable, column: Column, sign: str, value: Any) -> None:
+def check_sign(table: RecordTable, column: Column, sign: str, value: Any) -> None:
+    """Raises ConfigurationError where a comparison by this sign makes no sense for the column."""
     if sign == "~" and column.type not in _TEXT_TYPES:
         texts = [each.name for each in table.columns if each.type in _TEXT_TYPES]
         raise ConfigurationError(
@@ -143,7 +150,8 @@ def _check_sign(table: RecordTable, column: Column, sign: str, value: Any) -> No
         )
 
 
-def _value(column: Column, text: str) -> Any:
+def parse_value(column: Column, text: str) -> Any:
+    """A value of the column from its text; None for an empty one. Raises ConfigurationError where it is none."""
     if not text:
         return None
     parse, form = _PARSERS.get(column.type, (str, ""))

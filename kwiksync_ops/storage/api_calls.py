@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.rate_limit import WINDOW_S
 from kwiksync_ops.storage.hub import Hub, now_s
+from kwiksync_ops.storage.locks import serialize
 from kwiksync_ops.storage.models import API_CALL
 
 CALL_BOUND_S = 150.0
@@ -54,10 +56,25 @@ def used(connection: sa.Connection, system: str) -> int:
     ).scalar_one()
 
 
-def _begin(connection: sa.Connection, system: str, limit: int) -> tuple[int | None, float]:
+@dataclass(frozen=True)
+class Taken:
+    """`left` calls after this one; where it was one too many, `wait_s` is when the next is free."""
+
+    left: int
+    wait_s: float = 0.0
+
+
+def take(connection: sa.Connection, name: str, limit: int) -> Taken:
+    """Count a call to us, from this moment on, or say how long to wait."""
+    call_id, wait_s = _begin(connection, name, limit, held_s=0.0)
+    return Taken(0, wait_s) if call_id is None else Taken(limit - used(connection, name))
+
+
+def _begin(
+    connection: sa.Connection, system: str, limit: int, *, held_s: float = CALL_BOUND_S
+) -> tuple[int | None, float]:
     """The call's id, or None and how long to wait before the oldest call falls out of the window."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"api_call:{system}"})
+    serialize(connection, f"api_call:{system}")
     now = connection.execute(sa.select(now_s(connection))).scalar_one()
     now = float(now)
     connection.execute(API_CALL.delete().where(API_CALL.c.system == system, API_CALL.c.at <= now - WINDOW_S))
@@ -67,7 +84,7 @@ def _begin(connection: sa.Connection, system: str, limit: int) -> tuple[int | No
     if oldest is not None:
         return None, float(oldest.at) + WINDOW_S - now
     call_id = connection.execute(
-        API_CALL.insert().values(system=system, at=now + CALL_BOUND_S).returning(API_CALL.c.id)
+        API_CALL.insert().values(system=system, at=now + held_s).returning(API_CALL.c.id)
     ).scalar_one()
     return call_id, 0.0
 

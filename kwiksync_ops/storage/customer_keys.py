@@ -57,6 +57,12 @@ def replace(connection: sa.Connection, key: StoredKey) -> StoredKey | None:
     return before
 
 
+def rewrap(connection: sa.Connection, key: StoredKey, token: str, key_id: str) -> None:
+    """Compare and set: a token that was replaced meanwhile stays."""
+    same = (CUSTOMER_KEY.c.sys_id == key.sys_id, CUSTOMER_KEY.c.token == key.token)
+    connection.execute(CUSTOMER_KEY.update().where(*same).values(token=token, key_id=key_id))
+
+
 def _stored(row: sa.Row[tuple[object, ...]]) -> StoredKey:
     return StoredKey(
         sys_id=row.sys_id,

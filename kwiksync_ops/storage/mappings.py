@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kwiksync_ops.storage import configuration
+from kwiksync_ops.storage.locks import serialize
 from kwiksync_ops.storage.models import FIELD_MAPPING
 from kwiksync_ops.vocabulary import Direction
 
@@ -69,8 +70,7 @@ class VersionEntry:
 
 def lock(connection: sa.Connection, key: MappingKey) -> None:
     """Let no other transaction make or activate a version of this mapping until this one ends."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": key.setting})
+    serialize(connection, key.setting)
 
 
 def list_active(connection: sa.Connection) -> dict[MappingKey, int]:

@@ -118,6 +118,27 @@ def latest(connection: sa.Connection, *, limit: int) -> Sequence[sa.RowMapping]:
     return connection.execute(SYNC_LOG.select().order_by(SYNC_LOG.c.started.desc()).limit(limit)).mappings().all()
 
 
+def search(
+    connection: sa.Connection,
+    *,
+    system: str | None = None,
+    table: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int,
+) -> Sequence[sa.RowMapping]:
+    """Rows, newest first."""
+    wanted = {"system": system, "table_name": table, "status": status}
+    conditions = [SYNC_LOG.c[name] == value for name, value in wanted.items() if value is not None]
+    if since is not None:
+        conditions.append(SYNC_LOG.c.started >= since)
+    if until is not None:
+        conditions.append(SYNC_LOG.c.started < until)
+    query = SYNC_LOG.select().where(*conditions).order_by(SYNC_LOG.c.started.desc(), SYNC_LOG.c.sys_id).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
 def last_by_table(connection: sa.Connection) -> Sequence[sa.RowMapping]:
     """The newest row of each system, direction and table; a verification is no sync."""
     newest = (

@@ -1,0 +1,156 @@
+"""What every route needs, and who may use it: one dependency before all of them, that denies by default."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from kwiksync_ops.api.callers import Caller, Gateway
+from kwiksync_ops.api.problems import RefusedError, TooManyCallsError
+from kwiksync_ops.clock import Clock, SystemClock
+from kwiksync_ops.services import access
+from kwiksync_ops.settings import Settings, read_settings
+from kwiksync_ops.storage.hub import Hub, open_hub
+from kwiksync_ops.vocabulary import CALLS_PER_MINUTE, Role
+
+KEY_HEADER = "X-Customer-Key"
+OWN_HEADER = "X-KWikSync-Request"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass
+class Context:
+    """One a process: the gateway to Airflow, and the hub, which is opened with the first call."""
+
+    gateway: Gateway
+    clock: Clock = field(default_factory=SystemClock)
+    calls_per_minute: int = CALLS_PER_MINUTE
+    given: Settings | None = None
+    _hub: Hub | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def settings(self) -> Settings:
+        return self.given or read_settings()
+
+    @property
+    def hub(self) -> Hub:
+        with self._lock:
+            if self._hub is None:
+                settings = self.settings
+                self._hub = open_hub(settings.hub_url, audit_keys=settings.secret_keys)
+            return self._hub
+
+    def close(self) -> None:
+        with self._lock:
+            if self._hub is not None:
+                self._hub.close()
+                self._hub = None
+
+
+def context_of(request: Request) -> Context:
+    found: Context = request.app.state.context
+    return found
+
+
+ContextDep = Annotated[Context, Depends(context_of)]
+
+
+async def admit(request: Request, context: ContextDep) -> Caller:
+    """Who calls, if they may call at all and have calls left.
+
+    Raises:
+        RefusedError: nobody, or somebody without a role, or a cookie that another site may have sent along.
+        TooManyCallsError: more than 60 calls in any 60 seconds, over all workers.
+    """
+    caller = await _identify(request, context)
+    if caller.means == "cookie" and request.method not in _SAFE:
+        _check_origin(request)
+    await run_in_threadpool(_count, context, caller, request)
+    if caller.role is None:
+        await run_in_threadpool(_note_refusal, context, caller, request)
+        raise RefusedError(
+            f"{caller.name} has none of KWikSync's roles.",
+            status=HTTPStatus.FORBIDDEN,
+            remedy=f"An administrator of Airflow can give you {Role.USER} or {Role.ADMIN}.",
+        )
+    request.state.caller = caller
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(admit)]
+
+
+def admit_admin(request: Request, caller: CallerDep, context: ContextDep) -> Caller:
+    """Raises RefusedError for whoever is not an administrator."""
+    if not caller.is_admin:
+        _note_refusal(context, caller, request)
+        raise RefusedError(
+            f"{caller.name} is not an administrator of KWikSync.",
+            status=HTTPStatus.FORBIDDEN,
+            remedy=f"It takes the role {Role.ADMIN}.",
+        )
+    return caller
+
+
+AdminDep = Annotated[Caller, Depends(admit_admin)]
+
+
+async def _identify(request: Request, context: Context) -> Caller:
+    presented = request.headers.get(KEY_HEADER)
+    address = request.client.host if request.client else ""
+    if presented is not None:
+        found = await run_in_threadpool(
+            partial(access.caller_of_key, context.hub, context.settings.secret_keys, presented, clock=context.clock)
+        )
+        if found is None:
+            await run_in_threadpool(partial(_audit_refusal, context, "unknown key", request, address))
+            raise RefusedError(
+                "The Customer Key is not valid.", status=HTTPStatus.UNAUTHORIZED, remedy="Ask for a new one."
+            )
+        return Caller(f"key:{found.name}", Role(found.role), "key", address)
+    user = await context.gateway.user(request)
+    if user is None:
+        raise RefusedError(
+            "Nobody is logged in.",
+            status=HTTPStatus.UNAUTHORIZED,
+            remedy=f"Send a bearer token of Airflow's, or a Customer Key in {KEY_HEADER}.",
+        )
+    return user
+
+
+def _check_origin(request: Request) -> None:
+    """A browser sends cookies along for any site; only our own pages can set a header of ours."""
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if OWN_HEADER.lower() not in request.headers or site != "same-origin":
+        raise RefusedError(
+            "The call came with a cookie only, and may be another site's.",
+            status=HTTPStatus.FORBIDDEN,
+            remedy=f"Send the header {OWN_HEADER}: 1 from a page of the same origin, or use a bearer token.",
+        )
+
+
+def _count(context: Context, caller: Caller, request: Request) -> None:
+    taken = access.take_call(context.hub, caller.name, context.calls_per_minute)
+    request.state.rate = (context.calls_per_minute, taken.left)
+    if taken.wait_s > 0:
+        raise TooManyCallsError(
+            f"{caller.name} called more than {context.calls_per_minute} times in 60 seconds.",
+            remedy="Wait as long as Retry-After says.",
+            retry_after_s=taken.wait_s,
+        )
+
+
+def _note_refusal(context: Context, caller: Caller, request: Request) -> None:
+    _audit_refusal(context, caller.name, request, caller.address)
+
+
+def _audit_refusal(context: Context, who: str, request: Request, address: str) -> None:
+    what = f"{request.method} {request.url.path}"[:255]
+    access.note_refusal(context.hub, what, who=who, address=address, clock=context.clock)

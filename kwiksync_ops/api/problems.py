@@ -1,0 +1,141 @@
+"""Errors as callers get them: `{code, message, detail, request_id}`, with the status that HTTP has for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from kwiksync_ops.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    CustomerKeyError,
+    HubError,
+    KwikSyncError,
+    LeaseError,
+    RateLimitError,
+    ValidationError,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What went wrong, and what to do about it."""
+
+    code: str = Field(examples=["ERR_014"], description="One of the product's error codes.")
+    message: str = Field(examples=["There is no record table 'tikets'. Did you mean 'tickets'?"])
+    detail: str = Field(examples=["Use one of: locations, projects, tickets."], description="What to do about it.")
+    request_id: str = Field(examples=["5f2c7c0e8d0b4f0c9a6f1f2f3a4b5c6d"], description="Name it when you ask for help.")
+
+
+class RefusedError(AuthenticationError):
+    """The caller may not: `status` is 401 for nobody and for credentials that are not valid, else 403."""
+
+    def __init__(self, message: str, *, status: HTTPStatus, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+
+
+class NotFoundError(ConfigurationError):
+    """There is nothing of that name."""
+
+
+class TooManyCallsError(RateLimitError):
+    """The caller has used up its calls."""
+
+
+class KeyReusedError(ConfigurationError):
+    """An Idempotency-Key came again with another body."""
+
+
+_STATUS: Mapping[type[KwikSyncError], HTTPStatus] = {
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyCallsError: HTTPStatus.TOO_MANY_REQUESTS,
+    CustomerKeyError: HTTPStatus.UNAUTHORIZED,
+    ConfigurationError: HTTPStatus.BAD_REQUEST,
+    ValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ConflictError: HTTPStatus.CONFLICT,
+    LeaseError: HTTPStatus.CONFLICT,
+    HubError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+DESCRIBED: dict[int | str, dict[str, Any]] = {
+    status.value: {"model": Problem, "description": status.phrase}
+    for status in (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+}
+"""The problems that any route may answer, for the OpenAPI document."""
+
+
+def add_handlers(app: FastAPI) -> None:
+    app.exception_handler(KwikSyncError)(_known)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_of_http)
+    app.exception_handler(Exception)(_unexpected)
+
+
+def problem(request: Request, status: int, code: str, message: str, detail: str, **headers: str) -> JSONResponse:
+    """The answer that tells of a problem."""
+    told = Problem(code=code, message=message, detail=detail, request_id=request_id(request))
+    return JSONResponse(told.model_dump(), status, headers=headers)
+
+
+def request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))
+
+
+def _known(request: Request, error: KwikSyncError) -> JSONResponse:
+    status = error.status if isinstance(error, RefusedError) else _status_of(error)
+    headers = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, RateLimitError) and error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s + 0.5)))
+    return problem(request, status, error.code, error.message, error.remedy, **headers)
+
+
+def _status_of(error: KwikSyncError) -> HTTPStatus:
+    kinds = (kind for kind in type(error).__mro__ if kind in _STATUS)
+    return _STATUS.get(next(kinds, KwikSyncError), HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc'][1:]) or 'body'}: {fault['msg']}" for fault in error.errors()
+    ]
+    detail = "See the OpenAPI document for what is taken."
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, ValidationError.code, "; ".join(faults), detail)
+
+
+def _of_http(request: Request, error: HTTPException) -> JSONResponse:
+    message = {404: f"There is nothing at {request.url.path}.", 405: f"{request.method} is not for this address."}
+    text = message.get(error.status_code, str(error.detail))
+    detail = "The OpenAPI document lists what there is."
+    headers = dict(error.headers or {})
+    return problem(request, error.status_code, ConfigurationError.code, text, detail, **headers)
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request %s failed unexpectedly", request_id(request), exc_info=error)
+    message = "Something failed that should not. The log of the api-server holds it under this request's id."
+    return problem(request, 500, KwikSyncError.code, message, "Tell your administrator the request_id.")
