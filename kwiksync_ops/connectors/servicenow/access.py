@@ -64,9 +64,8 @@ class Instance:
                 )
         return options
 
-    def url(self, path: str, params: Mapping[str, str] | None = None) -> str:
-        query = f"?{urlencode(params, quote_via=quote)}" if params else ""
-        return f"{self.credentials.base_url.rstrip('/')}{path}{query}"
+    def url(self, path: str) -> str:
+        return f"{self.credentials.base_url.rstrip('/')}{path}"
 
     def caller(self, options: ServiceNowOptions) -> Caller:
         return Caller(
@@ -123,6 +122,11 @@ class Instance:
 def table_path(table: str, sys_id: str = "") -> str:
     path = f"/api/now/v2/table/{quote(table, safe='')}"
     return f"{path}/{quote(sys_id, safe='')}" if sys_id else path
+
+
+def asked(path: str, params: Mapping[str, str]) -> str:
+    """A path with its query."""
+    return f"{path}?{urlencode(params, quote_via=quote)}" if params else path
 
 
 def told_error(body: bytes) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kwiksync_ops.connectors.http.calls import Call
 from kwiksync_ops.connectors.http.refusals import refusal
-from kwiksync_ops.connectors.servicenow.access import Instance, table_path
+from kwiksync_ops.connectors.servicenow.access import Instance, asked, table_path
 from kwiksync_ops.connectors.servicenow.encoded_query import escaped
 from kwiksync_ops.errors import AuthenticationError, ConfigurationError
 
@@ -60,7 +60,7 @@ def _rows(instance: Instance, table: str, query: str, fields: str) -> list[Any] 
     """Up to two rows; None where there is nothing of that name."""
     params = {"sysparm_query": query, "sysparm_fields": fields, "sysparm_limit": "2", "sysparm_no_count": "true"}
     what = f"Checking {table} of {instance.redactor.url(instance.credentials.base_url)}"
-    answer, _ = instance.caller(instance.own).answer(Call(instance.url(table_path(table), params), what))
+    answer, _ = instance.caller(instance.own).answer(Call(instance.url(asked(table_path(table), params)), what))
     if answer.status == 404:
         return None
     if answer.status != 200:

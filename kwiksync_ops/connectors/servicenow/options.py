@@ -36,6 +36,7 @@ class ReferenceOptions:
 class ImportSetOptions:
     table: str
     coalesce: bool = True
+    target_field: str = "correlation_id"
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -17,11 +17,12 @@ from kwiksync_ops.connectors.http.json_records import JsonPage, JsonRecords
 from kwiksync_ops.connectors.http.refusals import refusal
 from kwiksync_ops.connectors.http.retry_after import http_date
 from kwiksync_ops.connectors.http.transport import Answer
-from kwiksync_ops.connectors.servicenow.access import Instance, error_in, table_path, told_error
+from kwiksync_ops.connectors.servicenow.access import Instance, asked, error_in, table_path, told_error
 from kwiksync_ops.connectors.servicenow.encoded_query import contradiction, escaped, narrowed, query_fields
 from kwiksync_ops.connectors.servicenow.instance_check import describe
 from kwiksync_ops.connectors.servicenow.keyset import Keyset, Mark, Place, hidden, text_of
 from kwiksync_ops.connectors.servicenow.options import ServiceNowOptions
+from kwiksync_ops.connectors.servicenow.values import plain_record
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.errors import ConfigurationError, ConnectionTimeoutError, MissingFieldError
 from kwiksync_ops.rate_limit import CallLimiter
@@ -116,7 +117,7 @@ class _Read:
         calls, self._calls = self._calls, 0
         return Page(
             number=self._number,
-            records=[{name: _plain(value) for name, value in record.items()} for record in records],
+            records=list(map(plain_record, records)),
             is_last=self._place is None,
             resume=self._token(),
             calls=calls,
@@ -211,7 +212,7 @@ class _Read:
             **({"sysparm_fields": ",".join(self._wanted)} if self._options.fields else {}),
         }
         what = f"Page {self._number} of {self._request.source} where {query}"
-        answer = self._answer(Call(self._instance.url(table_path(self._request.source), params), what))
+        answer = self._answer(Call(self._instance.url(asked(table_path(self._request.source), params)), what))
         if answer.status == 404:
             return answer, JsonPage([], [], {})
         return answer, self._decoded(answer, what)
@@ -370,13 +371,6 @@ def _cut(decoded: JsonPage, kept: int) -> JsonPage:
 def _total(answer: Answer) -> int | None:
     text = answer.headers.get("X-Total-Count", "")
     return int(text[:18]) if text.isascii() and text.isdigit() else None
-
-
-def _plain(value: Any) -> Any:
-    """A value as the mapping takes it: nothing for an empty text, which is how ServiceNow writes it."""
-    if isinstance(value, dict):
-        value = value.get("value")
-    return None if value == "" else value
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,90 @@
+"""Import sets: many staging rows in one call, and what a transform map made of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kwiksync_ops.connectors.servicenow.finder import Finder, Row
+from kwiksync_ops.connectors.servicenow.options import ImportSetOptions, PushOptions, ServiceNowOptions
+from kwiksync_ops.connectors.servicenow.outcomes import document_of
+from kwiksync_ops.connectors.servicenow.payload import Prepared
+from kwiksync_ops.connectors.target import Delivery, Outcome, Receipt
+from kwiksync_ops.errors import DuplicateRecordError, ValidationError
+
+STATE, TARGET, COMMENT = "sys_import_state", "sys_target_sys_id", "sys_import_state_comment"
+_SET_ENDED = frozenset({"processed", "cancelled", "error"})
+_UNDER_WAY = frozenset({"", "pending"})
+
+
+def path_of(staging: ImportSetOptions) -> str:
+    return f"/api/now/import/{staging.table}/insertMultiple"
+
+
+def body_of(staging: ImportSetOptions, prepared: Sequence[Prepared]) -> bytes:
+    records = [{staging.labels.get(name, name): text for name, text in one.fields.items()} for one in prepared]
+    return msgspec.json.encode({"records": records})
+
+
+def job_of(body: bytes) -> str | None:
+    """The import set that the answer names."""
+    document = document_of(body)
+    job = document.get("import_set_id") if isinstance(document, Mapping) else None
+    return job if isinstance(job, str) and job else None
+
+
+def receipts_of_job(
+    finder: Finder, options: ServiceNowOptions, push: PushOptions, job: str, deliveries: Sequence[Delivery]
+) -> list[Receipt]:
+    """How the rows of an import set stand. Raises what looking for them raises."""
+    staging = push.import_set
+    if staging is None:
+        return [
+            Receipt(delivery.id, Outcome.UNKNOWN, message="No staging table is configured.") for delivery in deliveries
+        ]
+    own = push.correlation_field
+    rows = finder.rows(options, staging.table, "sys_import_set", {job}, (own, STATE, TARGET, COMMENT))
+    by_record = {str(row.get(own)): row for row in rows}
+    receipts = [_receipt(delivery, by_record.get(delivery.record_id)) for delivery in deliveries]
+    is_open = any(receipt.outcome == Outcome.ACCEPTED for receipt in receipts)
+    return [_given_up(receipt) for receipt in receipts] if is_open and _has_ended(finder, options, job) else receipts
+
+
+def _receipt(delivery: Delivery, row: Row | None) -> Receipt:
+    state = str(row.get(STATE) or "") if row else ""
+    if row is None or state in _UNDER_WAY:
+        return Receipt(delivery.id, Outcome.ACCEPTED, job=delivery.job, message="The row waits for its transform map.")
+    sys_id, comment = _text(row.get(TARGET)), _text(row.get(COMMENT))
+    if state in ("inserted", "updated", "ignored") and sys_id:
+        return _written(delivery, sys_id)
+    message = f"The import's row ended as {state!r}{f': {comment}' if comment else ''}."
+    return Receipt(delivery.id, Outcome.REFUSED, code=ValidationError.code, message=message)
+
+
+def _written(delivery: Delivery, sys_id: str) -> Receipt:
+    if delivery.key in (None, sys_id):
+        return Receipt(delivery.id, Outcome.CONFIRMED, key=sys_id)
+    message = (
+        f"The transform map wrote to {sys_id}, not to {delivery.key}: it does not know the record by our id. "
+        "Let it coalesce on the correlation field, and fill that field of records that began at ServiceNow"
+    )
+    return Receipt(delivery.id, Outcome.REFUSED, code=DuplicateRecordError.code, message=f"{message}.")
+
+
+def _has_ended(finder: Finder, options: ServiceNowOptions, job: str) -> bool:
+    rows = finder.rows(options, "sys_import_set", "sys_id", {job}, ("state",))
+    return not rows or _text(rows[0].get("state")) in _SET_ENDED
+
+
+def _given_up(receipt: Receipt) -> Receipt:
+    if receipt.outcome != Outcome.ACCEPTED:
+        return receipt
+    return Receipt(
+        receipt.delivery_id, Outcome.UNKNOWN, message="The import set has ended, and says nothing of its row."
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,267 @@
+"""Writes to a ServiceNow instance: a thousand records in one call, with a receipt for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from kwiksync_ops.clock import Clock
+from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.servicenow import import_set
+from kwiksync_ops.connectors.servicenow.access import Instance, asked, error_in, table_path
+from kwiksync_ops.connectors.servicenow.batch_call import Item
+from kwiksync_ops.connectors.servicenow.finder import Finder
+from kwiksync_ops.connectors.servicenow.instance_check import describe
+from kwiksync_ops.connectors.servicenow.journal import Journal, Notes
+from kwiksync_ops.connectors.servicenow.looking import Look
+from kwiksync_ops.connectors.servicenow.options import PushOptions, ServiceNowOptions
+from kwiksync_ops.connectors.servicenow.outcomes import document_of, failed, in_order, refused
+from kwiksync_ops.connectors.servicenow.payload import Prepared, References, notes_of, prepare
+from kwiksync_ops.connectors.servicenow.sending import Sender
+from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest, Receipt, Repeat
+from kwiksync_ops.errors import ConfigurationError, FatalError, KwikSyncError
+from kwiksync_ops.rate_limit import CallLimiter
+from kwiksync_ops.vocabulary import Action
+
+_METHODS = {Action.CREATE: "POST", Action.UPDATE: "PATCH", Action.DELETE: "DELETE"}
+
+
+class ServiceNowTarget:
+    """One instance over one keep-alive session. Not for two threads at once."""
+
+    def __init__(
+        self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
+    ) -> None:
+        self._instance = Instance(credentials, options, limiter, clock)
+        self._sender = Sender(self._instance)
+        self._finder = Finder(self._instance)
+        self._references = References(self._finder)
+        self._journal = Journal(self._finder)
+
+    def __repr__(self) -> str:
+        return f"ServiceNowTarget({self._instance.redactor.url(self._instance.credentials.base_url)!r})"
+
+    @property
+    def calls(self) -> int:
+        return self._instance.session.calls
+
+    def repeat(self, request: PushRequest) -> Repeat:
+        """An import goes out again where its map coalesces; what its staging columns became can't be looked for."""
+        _, push = self._options(request)
+        if push.import_set is None:
+            return Repeat.LOOK
+        return Repeat.UPSERT if push.import_set.coalesce else Repeat.NEVER
+
+    def sends(self, request: PushRequest, action: Action) -> bool:
+        _, push = self._options(request)
+        makes_doubles = push.import_set is not None and not push.import_set.coalesce and action == Action.UPDATE
+        return action in push.actions and not makes_doubles
+
+    def sends_changes_only(self, request: PushRequest) -> bool:
+        """A transform map may take what is missing for empty: it gets the whole record."""
+        return self._options(request)[1].import_set is None
+
+    def call_records(self, request: PushRequest, action: Action) -> int:
+        _, push = self._options(request)
+        return 1 if push.by == "record" else push.records
+
+    def push(self, request: PushRequest, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """See `Target.push`. What goes beyond the size of a call goes out in a second one."""
+        return self._table(request).push(deliveries)
+
+    def confirm(self, request: PushRequest, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """How the rows of an import stand; the journal entries of those that are in go out then."""
+        return self._table(request).confirm(deliveries)
+
+    def look(self, request: PushRequest, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        return self._table(request).look(deliveries)
+
+    def check(self) -> str:
+        return describe(self._instance)
+
+    def close(self) -> None:
+        self._instance.close()
+
+    def _table(self, request: PushRequest) -> _Table:
+        options, push = self._options(request)
+        return _Table(self._sender, self._finder, self._references, self._journal, options, push, request.source)
+
+    def _options(self, request: PushRequest) -> tuple[ServiceNowOptions, PushOptions]:
+        options = self._instance.options(request.source, request.options)
+        if options.push is None:
+            raise ConfigurationError(
+                f"It is not said how {request.source} is written.", remedy="Set push in the table's servicenow options."
+            )
+        if request.key_field != "sys_id":
+            raise ConfigurationError(
+                f"The key of {request.source} is {request.key_field}: only a table whose key is sys_id can be written.",
+                remedy="Set key: sys_id for the table.",
+            )
+        return options, options.push
+
+
+class _Table:
+    """Writing to one table, as it is configured."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        finder: Finder,
+        references: References,
+        journal: Journal,
+        options: ServiceNowOptions,
+        push: PushOptions,
+        name: str,
+    ) -> None:
+        self._sender = sender
+        self._finder = finder
+        self._references = references
+        self._journal = journal
+        self._options = options
+        self._push = push
+        self._name = name
+
+    def push(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        try:
+            prepared = self._prepared(deliveries)
+        except FatalError:
+            raise
+        except KwikSyncError as exc:
+            return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
+        faulty = [refused(one.delivery, one.fault) for one in prepared if one.fault]
+        sound = [one for one in prepared if not one.fault]
+        by_import = self._push.import_set is not None and deliveries[0].action != Action.DELETE
+        receipts = (self._import(sound) if by_import else self._write(sound)) if sound else []
+        return in_order(deliveries, [*faulty, *receipts])
+
+    def confirm(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        for job in dict.fromkeys(delivery.job for delivery in deliveries):
+            receipts += self._of_job(job, [delivery for delivery in deliveries if delivery.job == job])
+        return self._with_notes(deliveries, in_order(deliveries, receipts))
+
+    def look(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        look = Look(self._finder, self._journal, self._options, self._push, self._name)
+        try:
+            return look.receipts(prepare(self._options, self._push, self._references, deliveries))
+        except FatalError:
+            raise
+        except KwikSyncError as exc:
+            return [Receipt(each.id, Outcome.UNKNOWN, message=exc.message) for each in deliveries]
+
+    def _prepared(self, deliveries: Sequence[Delivery]) -> list[Prepared]:
+        """Without a correlation field that the table has, a create whose answer was lost could not be found again."""
+        push = self._push
+        if push.import_set is None and push.correlation_field and deliveries[0].action == Action.CREATE:
+            self._finder.prove(self._options, self._name, push.correlation_field)
+        return prepare(self._options, push, self._references, deliveries)
+
+    def _write(self, prepared: Sequence[Prepared]) -> list[Receipt]:
+        """By the Table API. A create holds its journal entries: it is there with them, or not at all."""
+        deliveries = [one.delivery for one in prepared]
+        is_create = deliveries[0].action == Action.CREATE
+        written = [one for one in prepared if is_create or one.fields or not one.notes]
+        receipts = {each.id: Receipt(each.id, Outcome.CONFIRMED) for each in deliveries}
+        sent = self._send([one.delivery for one in written], [self._item(one) for one in written])
+        receipts |= {receipt.delivery_id: receipt for receipt in sent}
+        return list(receipts.values()) if is_create else self._with_notes(deliveries, list(receipts.values()))
+
+    def _item(self, one: Prepared) -> Item:
+        delivery, is_create = one.delivery, one.delivery.action == Action.CREATE
+        path = table_path(self._name, "" if is_create else delivery.key or "")
+        url = asked(path, {"sysparm_fields": "sys_id", "sysparm_exclude_reference_link": "true"})
+        fields = {**one.fields, **one.notes} if is_create else dict(one.fields)
+        body = b"" if delivery.action == Action.DELETE else msgspec.json.encode(fields)
+        return Item(delivery.id, _METHODS[delivery.action], url, body)
+
+    def _send(self, deliveries: Sequence[Delivery], items: Sequence[Item]) -> list[Receipt]:
+        if not items:
+            return []
+        return self._sender.send(self._options, deliveries, items, in_batches=self._push.by != "record")
+
+    def _import(self, prepared: Sequence[Prepared]) -> list[Receipt]:
+        """Into the staging table; `confirm` asks what became of the rows."""
+        staging = self._push.import_set
+        if staging is None:
+            raise ConfigurationError(f"{self._name} has no staging table.", remedy="Set push.import_set.")
+        deliveries = [one.delivery for one in prepared]
+        try:
+            strangers = self._strangers(deliveries)
+        except FatalError:
+            raise
+        except KwikSyncError as exc:
+            return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
+        known = [one for one in prepared if one.delivery.id not in {each.delivery_id for each in strangers}]
+        if not known:
+            return strangers
+        try:
+            path, body = import_set.path_of(staging), import_set.body_of(staging, known)
+            answer = self._sender.call(self._options, "POST", path, body)
+        except FatalError:
+            raise
+        except KwikSyncError as exc:
+            return [*strangers, *(failed(one.delivery, exc) for one in known)]
+        deliveries = [one.delivery for one in known]
+        if answer.status not in (200, 201):
+            return [*strangers, *self._sender.refused_whole(deliveries, answer, f"An import into {staging.table}")]
+        job = import_set.job_of(answer.body)
+        why = None if job else error_in(document_of(answer.body)) or "The answer names no import set."
+        outcome = Outcome.ACCEPTED if job else Outcome.UNKNOWN
+        return [*strangers, *(Receipt(each.id, outcome, job=job, message=why) for each in deliveries)]
+
+    def _strangers(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """Updates of records that the transform map would not find by our id, and make a second one of: refused."""
+        updates = {each.key: each for each in deliveries if each.key is not None}
+        staging = self._push.import_set
+        if not updates or staging is None:
+            return []
+        own = staging.target_field
+        rows = self._finder.rows(self._options, self._name, "sys_id", updates, (own,))
+        ids = {str(row["sys_id"]): row.get(own) for row in rows}
+        return [
+            refused(
+                each,
+                f"{own} of {key} does not hold our id {each.record_id}, so that the transform map would make a "
+                "second record of it. Fill the field there, or write the table by: batch.",
+            )
+            for key, each in updates.items()
+            if ids.get(key) != each.record_id
+        ]
+
+    def _of_job(self, job: str | None, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        if job is None:
+            why = "The instance named no import set."
+            return [Receipt(each.id, Outcome.UNKNOWN, message=why) for each in deliveries]
+        try:
+            return import_set.receipts_of_job(self._finder, self._options, self._push, job, deliveries)
+        except FatalError:
+            raise
+        except KwikSyncError as exc:
+            return [Receipt(each.id, Outcome.ACCEPTED, job=job, message=exc.message) for each in deliveries]
+
+    def _with_notes(self, deliveries: Sequence[Delivery], receipts: Sequence[Receipt]) -> list[Receipt]:
+        """The receipts, once the journal entries of records that are in have gone out too."""
+        notes = [
+            Notes(delivery, key, entries)
+            for delivery, receipt in zip(deliveries, receipts, strict=True)
+            if receipt.outcome == Outcome.CONFIRMED
+            and (key := receipt.key or delivery.key)
+            and (entries := notes_of(self._push, delivery))
+        ]
+        if not notes:
+            return list(receipts)
+        try:
+            undone = self._journal.write(
+                self._options, self._name, notes, self._send, unread=self._push.import_set is None
+            )
+        except FatalError:
+            raise
+        except KwikSyncError as exc:
+            undone = {one.delivery.id: replace(failed(one.delivery, exc), outcome=Outcome.UNSENT) for one in notes}
+        return [undone.get(receipt.delivery_id, receipt) for receipt in receipts]
+
+
+open_target = ServiceNowTarget
