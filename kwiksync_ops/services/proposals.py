@@ -267,7 +267,8 @@ def _context(inspected: Inspected, keys: Mapping[str, KnownKeys], timezone: str)
 def _known_keys(proposal: TableProposal) -> KnownKeys:
     texts = proposal.key.field.texts if proposal.key else ()
     columns = frozenset(match.rule.target_field for match in proposal.matches)
-    return KnownKeys(proposal.inspected.info.name, frozenset(texts), columns)
+    inspected = proposal.inspected
+    return KnownKeys(inspected.info.name, frozenset(texts), columns, inspected.is_complete)
 
 
 def _by_key(proposal: TableProposal) -> dict[str, Any]:

@@ -20,7 +20,6 @@ _CURSOR_NAMES = {
     "last change date time": 1.0,
     "modified": 0.95,
     "version date": 0.7,
-    "updated by date": 0.6,
 }
 
 
@@ -66,7 +65,7 @@ def _cursor(field: FieldProfile) -> FieldProposal | None:
         return None
     words = words_of(field.name.rpartition(".")[2])
     named = max(similarity(words, words_of(name)) * weight for name, weight in _CURSOR_NAMES.items())
-    if named < _ENOUGH or not {"change", "modstamp", "version"} & set(words):
+    if named < _ENOUGH or "by" in words or not {"change", "modstamp", "version"} & set(words):
         return None
     is_day = field.type is ColumnType.DATE
     reason = "it tells when a record changed, and is never empty"

@@ -33,11 +33,18 @@ _TEXTS = frozenset({ColumnType.STRING, ColumnType.TEXT})
 
 @dataclass(frozen=True)
 class KnownKeys:
-    """Keys of the records of a table, as far as they were read; `name` is the source object that they are of."""
+    """Keys of the records of a table, as far as they were read.
+
+    Attributes:
+        name: the source object that they are of.
+        columns: what else of the table is filled from it.
+        is_complete: there are no others.
+    """
 
     name: str
     keys: frozenset[str]
     columns: frozenset[str] = frozenset()
+    is_complete: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,7 +232,8 @@ def _reference(table: str, profile: FieldProfile, context: MatchContext) -> _Evi
     if share >= _OVERLAP:
         reason = f"{share:.0%} of its values are keys of {known.name}"
         return _Evidence(0.2, reason, alone=0.55 + 0.3 * share)
-    return _Evidence(-0.3, f"hardly a value is a key of {known.name}")
+    against = -1.0 if known.is_complete else -0.25
+    return _Evidence(against, f"{share:.0%} of its values are among the keys of {known.name} that were read")
 
 
 def _share_of(profile: FieldProfile, keys: frozenset[str]) -> float:
