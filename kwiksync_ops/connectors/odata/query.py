@@ -1,0 +1,236 @@
+"""What a read asks a service for: its filter, its order, its pages, and the token that goes on after a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from kwiksync_ops.connectors.http.address import same_origin_url
+from kwiksync_ops.connectors.odata.access import join_url, with_query
+from kwiksync_ops.connectors.odata.edm import MOMENTS, moment_literal, to_literal
+from kwiksync_ops.connectors.odata.keys import KeyReader
+from kwiksync_ops.connectors.odata.metadata import EntitySet, Property, Service
+from kwiksync_ops.connectors.odata.options import ODataOptions
+from kwiksync_ops.connectors.source import ReadRequest
+from kwiksync_ops.connectors.time_format import format_time
+from kwiksync_ops.errors import ConfigurationError
+
+TOKEN_VERSION = 1
+
+State = Mapping[str, Any]
+"""JSON: where a page is. `link` by itself, or `after` (change time), `keys`, and `ties` for those of `after` alone."""
+
+
+@dataclass(frozen=True)
+class PageView:
+    """What came: how many records, where the last one stands, and what the answer says around them.
+
+    `is_new` is false where the page before had all of them.
+    """
+
+    count: int
+    link: str | None
+    total: int | None
+    last: tuple[Any, list[Any]] | None
+    is_new: bool = True
+
+
+class ODataQuery:
+    """A read as configured and requested; a resumed one keeps the filter and the page size that it began with."""
+
+    def __init__(
+        self,
+        root: str,
+        service: Service,
+        entity_set: EntitySet,
+        keys: KeyReader,
+        options: ODataOptions,
+        request: ReadRequest,
+    ) -> None:
+        token = _checked_token(options, request)
+        self.keys = keys
+        self.cursor = _Cursor(service, entity_set, request)
+        self.is_keyset = options.pagination.type == "keyset"
+        self.size: int = token.get("size") or options.pagination.page_size or request.page_records
+        self.pages_before: int = token.get("pages", 0)
+        self.records_before: int = token.get("records", 0)
+        self.total: int | None = token.get("total")
+        self._version = service.version
+        self._options = options
+        self._is_split = options.pagination.two_queries and self.cursor.path != ""
+        self._url = join_url(root, entity_set.name)
+        self._filters: Sequence[str] = token["filters"] if token else self._time_filters(request)
+        self.start: State | None = token["at"] if token else self._first(request)
+
+    def url(self, state: State) -> str:
+        if "link" in state:
+            return same_origin_url(state["link"], page_url=self._url, what="The next link")
+        clauses = [*self._filters, *self._position(state)]
+        if self._options.filter:
+            clauses.insert(0, f"({self._options.filter})" if clauses else self._options.filter)
+        params: dict[str, Any] = {**self._options.params}
+        params |= {"$filter": " and ".join(clauses)} if clauses else {}
+        params |= {"$orderby": self._order(state)} if self._order(state) else {}
+        params |= self._shape()
+        if self.is_keyset:
+            params["$top"] = self.size
+        return with_query(self._url, params)
+
+    def headers(self) -> dict[str, str]:
+        """What is asked of the paging of a service that pages by itself."""
+        asks = self._version == "v4" and not self.is_keyset
+        return {"Prefer": f"odata.maxpagesize={self.size}"} if asks else {}
+
+    def following(self, state: State, page: PageView) -> State | None:
+        """Where the next page is, or None after the last. Raises ValueError for an answer that can't be right."""
+        if not self.is_keyset:
+            return {"link": page.link} if page.link else None
+        if page.total is not None and page.count == 0 and page.total > 0:
+            raise ValueError(f"it counts {page.total:,} more records and sends none")
+        has_ended = page.count == 0 or (page.total is not None and page.total <= page.count)
+        if not page.is_new:
+            if page.count >= self.size:
+                raise ValueError("a whole page changed within one moment that the system tells apart by no more digits")
+            has_ended = True
+        if has_ended:
+            return {"after": state["after"]} if state.get("ties") else None
+        if page.last is None:
+            raise ValueError("the last record has no change time and key to go on after")
+        after, keys = page.last
+        return {"after": after, "keys": keys, **({"ties": True} if self._is_split else {})}
+
+    def token(self, following: State | None, *, pages: int, records: int) -> dict[str, Any]:
+        return {
+            "v": TOKEN_VERSION,
+            "type": self._options.pagination.type,
+            "at": None if following is None else dict(following),
+            "pages": pages,
+            "records": records,
+            "size": self.size,
+            "filters": list(self._filters),
+            "total": self.total,
+        }
+
+    def _first(self, request: ReadRequest) -> State:
+        """A read since a position with a key begins after that key; any other at the beginning of what is filtered."""
+        if not self.is_keyset or request.since is None or request.since.id is None:
+            return {}
+        after = self.cursor.text(request.since.updated_at)
+        ties = {"ties": True} if self._is_split else {}
+        return {"after": after, "keys": self.keys.parts(request.since.id), **ties}
+
+    def _time_filters(self, request: ReadRequest) -> list[str]:
+        if not self.cursor.path:
+            return []
+        filters = []
+        since, until = request.since, request.until
+        if since is not None and not (self.is_keyset and since.id is not None):
+            after = self.cursor.text(since.updated_at)
+            keys = self.keys.parts(since.id) if since.id is not None else None
+            filters.append(f"({self._beyond(after, keys)})" if keys else self._beyond(after, None))
+        if until is not None:
+            filters.append(f"{self.cursor.path} le {self.cursor.literal(self.cursor.text(until))}")
+        return filters
+
+    def _position(self, state: State) -> list[str]:
+        if "keys" not in state and "after" not in state:
+            return []
+        keys = state.get("keys")
+        if state.get("ties"):
+            return [self._equal(state["after"]), self._beyond_keys(keys or [])]
+        beyond = self._beyond(state["after"], keys)
+        return [f"({beyond})" if " or " in beyond else beyond]
+
+    def _beyond(self, after: Any, keys: Sequence[Any] | None) -> str:
+        """Changed later; or just then, with a greater key."""
+        if not self.cursor.path:
+            return self._beyond_keys(keys or [])
+        later = f"{self.cursor.path} gt {self.cursor.literal(after)}"
+        if keys is None:
+            return later
+        return f"{later} or ({self._equal(after)} and {self._beyond_keys(keys)})"
+
+    def _equal(self, after: Any) -> str:
+        return f"{self.cursor.path} eq {self.cursor.literal(after)}"
+
+    def _beyond_keys(self, values: Sequence[Any]) -> str:
+        """`a gt 1 or (a eq 1 and b gt 2)`, in brackets where there is an `or`."""
+        clause = ""
+        for name, value in reversed(list(zip(self.keys.properties, values, strict=True))):
+            path, literal = name.replace(".", "/"), self.keys.literal(name, value)
+            greater = f"{path} gt {literal}"
+            clause = f"({greater} or ({path} eq {literal} and {clause}))" if clause else greater
+        return clause
+
+    def _order(self, state: State) -> str:
+        if not self.is_keyset:
+            return self._options.orderby
+        keys = [name.replace(".", "/") for name in self.keys.properties]
+        cursor = [self.cursor.path] if self.cursor.path and not state.get("ties") else []
+        return ",".join((*cursor, *keys))
+
+    def _shape(self) -> dict[str, str]:
+        options = self._options
+        params = {}
+        if options.select:
+            needed = (self.cursor.path, *(name.replace(".", "/") for name in self.keys.properties))
+            linked = options.expand if self._version == "v2" else ()
+            params["$select"] = ",".join(dict.fromkeys(filter(None, (*options.select, *needed, *linked))))
+        if options.expand:
+            params["$expand"] = ",".join(options.expand)
+        if options.count:
+            params |= {"$count": "true"} if self._version == "v4" else {"$inlinecount": "allpages"}
+        return params
+
+
+class _Cursor:
+    """The property that says when a record changed, and how its values are written in a filter."""
+
+    def __init__(self, service: Service, entity_set: EntitySet, request: ReadRequest) -> None:
+        self.field = request.cursor_field or ""
+        self.path = self.field.replace(".", "/")
+        self._version = service.version
+        self._declared: Property | None = None
+        self._format = request.cursor_format
+        self._zone = ZoneInfo(request.cursor_timezone)
+        if self.path:
+            self._declared = service.property_at(entity_set, tuple(self.field.split(".")))
+            if self._declared is None:
+                raise ConfigurationError(
+                    f"{entity_set.name} has no property {self.field!r} to read changes by.",
+                    remedy=f"Set cursor.field to one of: {', '.join(_moments_of(entity_set)) or 'its properties'}.",
+                )
+
+    @property
+    def type(self) -> str | None:
+        return self._declared.type if self._declared else None
+
+    def text(self, moment: datetime) -> str:
+        """A moment as the property would write it."""
+        if self.type in MOMENTS:
+            precision = self._declared.precision if self._declared else None
+            return moment_literal(moment.astimezone(self._zone), self.type, self._version, precision)
+        return format_time(moment, self._format, self._zone)
+
+    def literal(self, value: Any) -> str:
+        return to_literal(value, self.type, self._version)
+
+
+def _moments_of(entity_set: EntitySet) -> list[str]:
+    return [each.name for each in entity_set.properties.values() if each.type in MOMENTS]
+
+
+def _checked_token(options: ODataOptions, request: ReadRequest) -> Mapping[str, Any]:
+    token = request.resume
+    if token is None:
+        return {}
+    if token.get("v") != TOKEN_VERSION or token.get("type") != options.pagination.type:
+        raise ConfigurationError(
+            f"The read of {request.source} can't go on: its way of paging was changed since it was interrupted.",
+            remedy="The read starts again.",
+            restart=True,
+        )
+    return token
