@@ -78,5 +78,5 @@ def _context(authority: trustme.CA) -> ssl.SSLContext:
 
 
 def _stop(server: Server, thread: threading.Thread) -> None:
-    server.should_exit = True
+    server.stop()
     thread.join()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
 from servicenow.asgi import App
 from servicenow.instance import Instance
-
-STOP_S = 1
 
 
 class Server(uvicorn.Server):
@@ -20,14 +20,31 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """May be called from any thread."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
         self._on_ready()
+
+    async def main_loop(self) -> None:
+        """Without uvicorn's tick, which a stop would have to wait for."""
+        await self._stopped.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+        self.force_exit = True
         await super().shutdown(sockets)
 
 
@@ -39,7 +56,6 @@ def make_server(instance: Instance, context: ssl.SSLContext, on_ready: Callable[
         log_level="critical",
         date_header=False,
         server_header=False,
-        timeout_graceful_shutdown=STOP_S,
     )
     config.load()
     config.ssl = context
