@@ -42,10 +42,13 @@ class Server(uvicorn.Server):
         await self._stopped.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Without uvicorn's wait for those who still read."""
+        for server in self.servers:
+            server.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        self.force_exit = True
-        await super().shutdown(sockets)
+        for server in self.servers:
+            await server.wait_closed()
 
 
 def make_server(instance: Instance, context: ssl.SSLContext, on_ready: Callable[[], None]) -> Server:
