@@ -44,12 +44,29 @@ def receipts_of_job(
         return [
             Receipt(delivery.id, Outcome.UNKNOWN, message="No staging table is configured.") for delivery in deliveries
         ]
+    receipts = _receipts(finder, options, push, staging, job, deliveries)
+    if _is_open(receipts) and _has_ended(finder, options, job):
+        receipts = _receipts(finder, options, push, staging, job, deliveries)
+        return [_given_up(receipt) for receipt in receipts]
+    return receipts
+
+
+def _receipts(
+    finder: Finder,
+    options: ServiceNowOptions,
+    push: PushOptions,
+    staging: ImportSetOptions,
+    job: str,
+    deliveries: Sequence[Delivery],
+) -> list[Receipt]:
     own = push.correlation_field
     rows = finder.rows(options, staging.table, "sys_import_set", {job}, (own, STATE, TARGET, COMMENT))
     by_record = {str(row.get(own)): row for row in rows}
-    receipts = [_receipt(delivery, by_record.get(delivery.record_id)) for delivery in deliveries]
-    is_open = any(receipt.outcome == Outcome.ACCEPTED for receipt in receipts)
-    return [_given_up(receipt) for receipt in receipts] if is_open and _has_ended(finder, options, job) else receipts
+    return [_receipt(delivery, by_record.get(delivery.record_id)) for delivery in deliveries]
+
+
+def _is_open(receipts: Sequence[Receipt]) -> bool:
+    return any(receipt.outcome == Outcome.ACCEPTED for receipt in receipts)
 
 
 def _receipt(delivery: Delivery, row: Row | None) -> Receipt:

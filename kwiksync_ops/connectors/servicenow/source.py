@@ -170,6 +170,7 @@ class _Read:
         if timely < len(marks):
             return _cut(decoded, timely), None
         if not found.count:
+            self._prove_fields(found)
             return decoded, self._behind_hidden(found)
         if found.total is not None and found.count + place.skip >= found.total:
             return decoded, self._keyset.after_all(place)
@@ -200,7 +201,10 @@ class _Read:
             return self._keyset.after_all(place)
         return hidden(place, self._size)
 
-    def _ask(self, query: str, size: int, *, counts: bool = False, skip: int = 0) -> tuple[Answer, JsonPage]:
+    def _ask(
+        self, query: str, size: int, *, counts: bool = False, skip: int = 0, fields: Sequence[str] = ()
+    ) -> tuple[Answer, JsonPage]:
+        fields = fields or (self._wanted if self._options.fields else ())
         params = {
             "sysparm_query": query,
             "sysparm_limit": str(size),
@@ -209,7 +213,7 @@ class _Read:
             "sysparm_display_value": "false",
             "sysparm_no_count": str(not counts).lower(),
             "sysparm_suppress_pagination_header": "true",
-            **({"sysparm_fields": ",".join(self._wanted)} if self._options.fields else {}),
+            **({"sysparm_fields": ",".join(fields)} if fields else {}),
         }
         what = f"Page {self._number} of {self._request.source} where {query}"
         answer = self._answer(Call(self._instance.url(asked(table_path(self._request.source), params)), what))
@@ -299,6 +303,19 @@ class _Read:
                     "would come otherwise.",
                 )
             self._proven.add(name)
+
+    def _prove_fields(self, found: _Found) -> None:
+        """Where nothing at all meets the query: that this is not since the instance answers faulty ones so."""
+        fields = query_fields(self._options.query)
+        if not fields or found.total or self._here.how != "start":
+            return
+        _, decoded = self._ask("", 1, fields=fields)
+        unknown = [field for record in decoded.records for field in fields if field not in record]
+        if unknown:
+            raise ConfigurationError(
+                f"{self._request.source} has no {', '.join(unknown)}, which the query {self._options.query!r} names.",
+                remedy="Correct the names in query, or let the integration user read these fields.",
+            )
 
     def _prove_time_zone(self, marks: Sequence[Mark]) -> None:
         """That times in queries are read as UTC: a record is found again by its own change time."""

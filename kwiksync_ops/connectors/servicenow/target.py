@@ -221,15 +221,17 @@ class _Table:
         own = staging.target_field
         rows = self._finder.rows(self._options, self._name, "sys_id", updates, (own,))
         ids = {str(row["sys_id"]): row.get(own) for row in rows}
-        return [
-            refused(
-                each,
-                f"{own} of {key} does not hold our id {each.record_id}, so that the transform map would make a "
-                "second record of it. Fill the field there, or write the table by: batch.",
-            )
-            for key, each in updates.items()
-            if ids.get(key) != each.record_id
-        ]
+        strange = [each for key, each in updates.items() if ids.get(key) != each.record_id]
+        return [self._stranger(each, ids.get(each.key or ""), own) for each in strange]
+
+    def _stranger(self, delivery: Delivery, own_id: Any, field: str) -> Receipt:
+        if own_id is None:
+            return Receipt(delivery.id, Outcome.GONE)
+        return refused(
+            delivery,
+            f"{field} of {delivery.key} does not hold our id {delivery.record_id}, so that the transform map would "
+            "make a second record of it. Fill the field there, or write the table by: batch.",
+        )
 
     def _of_job(self, job: str | None, deliveries: Sequence[Delivery]) -> list[Receipt]:
         if job is None:
