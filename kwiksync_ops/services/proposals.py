@@ -30,6 +30,7 @@ LIKELY = 0.4
 """From this score on an object is proposed for a table."""
 _NAME_SHARE = 0.6
 _MAX_REFERENCE = 32
+_LONG_ID = 16
 _WISHED = "as you said"
 
 
@@ -119,9 +120,13 @@ def choose_tables(objects: Sequence[Inspected], wanted: Mapping[str, str] | None
     likely = [
         _choice(inspected, table) for inspected in objects if inspected.info.name not in told for table in RECORD_TABLES
     ]
+    by_name = {inspected.info.name: inspected for inspected in objects}
     for choice in sorted(likely, key=lambda found: -found.score):
         taken = {chosen.object for chosen in choices} | {chosen.table for chosen in choices}
-        if choice.score >= LIKELY and not taken & {choice.object, choice.table}:
+        if choice.score < LIKELY or taken & {choice.object, choice.table}:
+            continue
+        chosen = [by_name[each.object] for each in choices]
+        if not any(_are_same_records(by_name[choice.object], other) for other in chosen):
             choices.append(choice)
     return choices
 
@@ -199,6 +204,18 @@ def _choice(inspected: Inspected, table: str) -> TableChoice:
     named = f"its name means {table}, " if likeness >= LIKELY else ""
     reason = f"{named}{len(matches)} of {len(wanted)} columns found"
     return TableChoice(info.name, table, round(score, 2), reason)
+
+
+def _are_same_records(one: Inspected, other: Inspected) -> bool:
+    """Whether one of the two is a view of the other, or what it inherits from: their ids are unique in the system."""
+    keys, others = _long_ids(one), _long_ids(other)
+    return bool(keys and others) and len(keys & others) * 2 > min(len(keys), len(others))
+
+
+def _long_ids(inspected: Inspected) -> frozenset[str]:
+    key = _key(inspected, None)
+    is_long = key is not None and key.field.mean_length >= _LONG_ID
+    return frozenset(key.field.texts) if key and is_long else frozenset()
 
 
 def _proposal(

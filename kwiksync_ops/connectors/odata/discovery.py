@@ -43,6 +43,9 @@ class ODataDiscovery:
         self._access = ODataAccess(credentials, options, limiter, clock)
         self._source = ODataSource(credentials, options, limiter, clock)
 
+    def check(self) -> str:
+        return self._source.check()
+
     def objects(self, catalogue: str = "") -> Sequence[ObjectInfo]:
         path = catalogue.strip("/")
         service = self._access.service(join_url(self._access.base_url, path), self._access.own)
@@ -60,14 +63,14 @@ class ODataDiscovery:
         whole = [FieldInfo(COMPOSITE, ColumnType.STRING, required=True, is_key=True)]
         return fields + whole if len(entity_set.keys) > 1 else fields
 
-    def options(self, name: str) -> Mapping[str, Any]:
-        return {}
+    def options(self, name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return given
 
-    def sample(self, name: str, records: int) -> Sample:
+    def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
         _, _, entity_set = self._access.entity_set(name, self._access.own)
         key = entity_set.keys[0] if len(entity_set.keys) == 1 else COMPOSITE
         paging = {"pagination": {"type": "keyset"}} if entity_set.keys else {}
-        return first_page(self._source, ReadRequest(name, key=key, page_records=records, options=paging))
+        return first_page(self._source, ReadRequest(name, key=key, page_records=records, options={**paging, **options}))
 
     def close(self) -> None:
         self._access.close()

@@ -52,7 +52,7 @@ _ANYWHERE = {
     "priority": "priority, urgency level, importance ~ severity, urgency, criticality, impact",
     "project": "project, project id, project code ~ job, contract",
     "quantity": "quantity, stock, on hand, stock quantity, quantity on hand, count ~ units, in stock, pieces",
-    "region": "region, area, territory, zone, sales region ~ district, continent",
+    "region": "region, area, territory, sales region ~ district, continent",
     "serial_number": "serial number, serial, manufacturer serial number",
     "short_description": "short description, summary, title, short text, headline ~ description, name, topic",
     "start_date": "start date, start, planned start, begin, commencement date ~ kick off, from date, open date",
@@ -107,8 +107,9 @@ _WORDS_OF_VALUES = {
     ("projects", "state"): {
         "1": "planned, new, draft, pending, proposed, planning, not started, open, approved, initiated, geplant",
         "2": "in progress, active, started, running, work in progress, executing, ongoing, in work, in bearbeitung",
-        "3": "completed, complete, closed, done, finished, delivered, abgeschlossen",
-        "4": "cancelled, canceled, aborted, rejected, terminated, abandoned, storniert",
+        "3": "completed, complete, closed, done, finished, delivered, closed complete, abgeschlossen",
+        "4": "cancelled, canceled, aborted, rejected, terminated, abandoned, closed incomplete, "
+        "closed skipped, storniert",
         "5": "on hold, paused, suspended, blocked, waiting, deferred, halted",
     },
     ("deliverables", "state"): {

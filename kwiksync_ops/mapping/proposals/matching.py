@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kwiksync_ops.mapping.proposals.columns import closed_set, column_names, table_names
+from kwiksync_ops.mapping.proposals.columns import ClosedSet, closed_set, column_names, table_names
 from kwiksync_ops.mapping.proposals.names import Words, best_similarity, similarity, telling_words, words_of
 from kwiksync_ops.mapping.proposals.positions import detect_position
 from kwiksync_ops.mapping.proposals.profile import FieldProfile
@@ -91,7 +91,12 @@ def propose_rules(
 
     A field fills one column; the key may beside `external_id` fill another one, and a position fills two.
     """
-    scored = [match for column in _columns(table) for match in candidates(table, column, fields, context)]
+    others = [profile for profile in fields if profile.name != key]
+    scored = [
+        match
+        for column in _columns(table)
+        for match in candidates(table, column, others if column.references else fields, context)
+    ]
     chosen: dict[str, FieldMatch] = {}
     used: dict[str, str] = {}
     for match in sorted(scored, key=lambda found: -found.score):
@@ -219,6 +224,8 @@ def _evidence(table: RecordTable, column: Column, profile: FieldProfile, context
         return _words(table, column, profile)
     if _position(column, profile):
         return _Evidence(0.0, "its texts are positions", alone=0.8)
+    if profile.declared.references:
+        return _Evidence(-0.15, f"it holds ids of {profile.declared.references}")
     return _looks(table, column, profile)
 
 
@@ -255,7 +262,7 @@ def _words(table: RecordTable, column: Column, profile: FieldProfile) -> _Eviden
     if known is None:
         return _Evidence()
     count = len(profile.counts)
-    told = sum(known.value_of(text) is not None for text in profile.counts)
+    told = sum(_value_of(known, profile, text) is not None for text in profile.counts)
     share = told / count
     if share >= _SAME_VALUES / 2:
         reason = (
@@ -344,12 +351,17 @@ def _value_map(
     texts = list(dict.fromkeys((*labels, *profile.counts)))
     if known is None or not texts or set(texts) <= known.values or len(texts) > _MOST_WORDS:
         return None, ()
-    told = {text: known.value_of(text) or known.value_of(labels.get(text, "")) for text in texts}
+    told = {text: _value_of(known, profile, text) for text in texts}
     words = {text: value for text, value in told.items() if value is not None}
     if not words:
         return None, ()
     others = {} if context.is_complete or labels else known.other_words(words)
     return {**words, **others}, tuple(text for text, value in told.items() if value is None)
+
+
+def _value_of(known: ClosedSet, profile: FieldProfile, text: str) -> str | None:
+    """By the label that people see, else by the word itself."""
+    return known.value_of(profile.declared.choices.get(text, "")) or known.value_of(text)
 
 
 def _validation(column: Column, profile: FieldProfile) -> Validation:

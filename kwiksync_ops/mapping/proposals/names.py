@@ -14,8 +14,8 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 _NEAR = 0.84
 _SHORTEST_NEAR = 5
-_LEFT_OVER = 0.13
-"""What each word that the other name does not have takes away."""
+_LEFT_OVER, _LEFT_OVER_OF_ONE = 0.13, 0.3
+"""What each word that the other name does not have takes away; more from a name of one word, which says little."""
 
 _SAME = {
     "address": "addr anschrift adresse",
@@ -92,7 +92,8 @@ def similarity(one: Words, other: Words) -> float:
     extra = len(one) - len(common)
     if missing and set(common) == {"when"}:
         return 0.0
-    return max(len(common) / len(other) * (1 - _LEFT_OVER * extra) if missing < len(other) else 0.0, 0.0)
+    loss = _LEFT_OVER_OF_ONE if len(other) == 1 else _LEFT_OVER
+    return max(len(common) / len(other) * (1 - loss * extra), 0.0) if missing < len(other) else 0.0
 
 
 def best_similarity(one: Words, others: Iterable[Words]) -> float:
