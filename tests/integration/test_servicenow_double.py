@@ -750,6 +750,12 @@ class TestRefusals:
         assert detail
         assert detail.startswith("Rejected large REST payload with content-length = ")
 
+    def test_too_long_an_address_is_refused_but_not_inside_a_batch(self, api: Api) -> None:
+        query = f"sysparm_query=sys_idIN{','.join('f' * 32 for _ in range(500))}"
+
+        assert error_of(api("GET", f"{INCIDENTS}?{query}"))[0] == 414
+        assert send(api, item(1, "GET", f"{INCIDENTS}?{query}"))["serviced_requests"][0]["status_code"] == 200
+
     def test_a_business_rule_aborts_a_write(self, running: RunningInstance, api: Api) -> None:
         (sys_id,) = add_incidents(running, "one")
         running.instance.rules.append(
@@ -791,6 +797,12 @@ class TestRefusals:
         running.instance.controls.deny_field("incident", "description")
 
         assert "description" not in api.rows()[0]
+        refused = error_of(api.get(sysparm_query="active=true^descriptionISEMPTY"))
+        assert refused == (
+            403,
+            "Insufficient rights to query records",
+            "Field(s) present in the query do not have permission to be read",
+        )
 
     def test_domains_are_kept_apart_unless_an_allowed_caller_asks(self, running: RunningInstance, ca_file: str) -> None:
         add_incidents(running, "ours", sys_domain="acme")
@@ -949,6 +961,14 @@ class TestBatch:
 
         batch = send(api, item(1, "GET"), item(2, "GET"), **{"X-BATCHREQUEST-MAX-OUTPUT-SIZE": "50"})
         assert batch["unserviced_requests"] == ["1", "2"]
+
+    def test_items_with_a_body_need_its_type(self, running: RunningInstance, api: Api) -> None:
+        bare = [item(number, method, body={}) | {"headers": []} for number, method in enumerate(("GET", "POST"))]
+        statuses = [answer["status_code"] for answer in send(api, *bare)["serviced_requests"]]
+        assert statuses == [200, 415]
+
+        running.instance.settings.requires_headers = False
+        assert [answer["status_code"] for answer in send(api, *bare)["serviced_requests"]] == [200, 201]
 
     def test_items_need_paths_of_the_instance(self, running: RunningInstance, api: Api) -> None:
         (answer,) = send(api, item(1, "GET", f"{running.url}{INCIDENTS}"))["serviced_requests"]

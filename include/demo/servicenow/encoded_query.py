@@ -30,6 +30,7 @@ PATH = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*"
 CONDITION = re.compile(
     rf"({PATH})({'|'.join(re.escape(name) for name in sorted(OPERATORS, key=len, reverse=True))})(.*)", re.DOTALL
 )
+OWN_FIELD = re.compile(r"^[a-z][a-z0-9_]*")
 SEPARATOR = re.compile(r"(?<!\^)\^(?!\^)")
 DATE_SCRIPT = re.compile(r"javascript:gs\.dateGenerate\('([\d-]+)','([\d:]+)'\)")
 ALIASES = {"NOTLIKE": "NOT LIKE", "DOES NOT CONTAIN": "NOT LIKE", "CONTAINS": "LIKE", "NOTIN": "NOT IN"}
@@ -47,11 +48,15 @@ class Asker:
 
 @dataclass
 class EncodedQuery:
-    """Groups of which one must hold; in a group each of its alternatives' lists must hold."""
+    """Groups of which one must hold; in a group each of its alternatives' lists must hold.
+
+    `fields` are those of the table itself that it asks for.
+    """
 
     groups: list[list[list[Test]]] = field(default_factory=lambda: [[]])
     order: list[tuple[Callable[[Row], Key], bool]] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
+    fields: set[str] = field(default_factory=set)
 
     def matches(self, row: Row) -> bool:
         return any(all(any(test(row) for test in tests) for tests in group) for group in self.groups)
@@ -98,7 +103,9 @@ class Compiler:
         if part.startswith("NQ"):
             query.groups.append([])
         is_alternative = part.startswith("OR")
-        test = self._test(part.removeprefix("NQ").removeprefix("OR"))
+        condition = part.removeprefix("NQ").removeprefix("OR")
+        test = self._test(condition)
+        query.fields |= set(OWN_FIELD.findall(condition) if test else ())
         if test is None:
             query.invalid.append(part)
         elif is_alternative and query.groups[-1]:
@@ -109,6 +116,7 @@ class Compiler:
     def _add_order(self, query: EncodedQuery, path: str, is_descending: bool) -> None:
         columns = self._schema.walk(self._table, path)
         if columns:
+            query.fields.add(columns[0].name)
             query.order.append((sort_key(self.getter(path), columns[-1]), is_descending))
         else:
             query.invalid.append(path)

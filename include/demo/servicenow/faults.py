@@ -142,7 +142,7 @@ def _string_in_200(_fault: Fault, _sound: Response) -> Response:
 
 def _tail_in_200(_fault: Fault, sound: Response) -> Response:
     """The first half of the records, and behind them the error."""
-    value = json.loads(sound.body)
+    value = json.loads(sound.body or b"{}")
     result = value.get("result")
     half = result[: len(result) // 2] if isinstance(result, list) else result
     error = {"message": CANCELLED, "detail": CANCELLED_DETAIL}

@@ -161,6 +161,7 @@ class Instance:
         try:
             if request.path == TOKEN_PATH:
                 return oauth.answer(self, request)
+            self._check_length(request)
             user = self._authenticated(request)
             if request.path.startswith(admin_api.PATH):
                 return admin_api.answer(self, request, user)
@@ -175,6 +176,7 @@ class Instance:
         """The answer to an item of a batch, which is not logged in again and not counted."""
         fault = self.faults.take(request)
         try:
+            self._check_headers(request)
             sound = self._dispatch(request, user) if fault is None or fault.works_first else Response()
         except ApiError as exc:
             sound = exc.response()
@@ -187,8 +189,10 @@ class Instance:
         return user
 
     def _check_headers(self, request: Request) -> None:
+        """An item of a batch may go without `Accept`."""
         default = "" if self.settings.requires_headers else "application/json"
-        accepted = [part.partition(";")[0].strip() for part in request.headers.get("accept", default).split(",")]
+        accept = request.headers.get("accept", "application/json" if request.is_item else default)
+        accepted = [part.partition(";")[0].strip() for part in accept.split(",")]
         if not any(type_.lower() in JSON_TYPES for type_ in accepted):
             raise ApiError(406, "Not acceptable", "The endpoint does not support the format in the Accept header")
         if request.method not in ("POST", "PUT", "PATCH"):
@@ -215,6 +219,10 @@ class Instance:
         finally:
             if request.method == "GET":
                 self.imports.look_at(path[1] if len(path) > 1 else "")
+
+    def _check_length(self, request: Request) -> None:
+        if len(request.path) + len(request.query_string) > self.settings.max_url_length:
+            raise ApiError(414, "URI too long", "Send the call as an item of a batch")
 
     def _check_size(self, request: Request) -> None:
         most, length = self.settings.max_payload_bytes, len(request.body)

@@ -25,6 +25,7 @@ class Settings:
         allows_client_credentials: `glide.oauth.inbound.client.credential.grant_type.enabled`.
         token_lifetime_s: of an access token.
         max_payload_bytes: of the body of a call that is no batch.
+        max_url_length: of a call that is no item of a batch; 414 beyond.
         batch_item_s: how long each item of a batch is said to take; those beyond `batch_time_limit_s` are left over.
         rows_per_import_poll: how many rows an asynchronous import transforms after each look at it; None is all.
         runs_imports: asynchronous imports are transformed at all.
@@ -45,6 +46,7 @@ class Settings:
     allows_client_credentials: bool = True
     token_lifetime_s: int = 1_799
     max_payload_bytes: int = 10 * MEGABYTE
+    max_url_length: int = 16_384
     batch_item_s: float = 0.0
     batch_time_limit_s: float = 30.0
     batch_max_input_bytes: int = 5 * MEGABYTE

@@ -43,15 +43,11 @@ class Call:
         return self.renderer().show(row)
 
     def renderer(self) -> Renderer:
-        controls = self.instance.controls
         form = Form.of(self.request, self.zone)
-        return Renderer(
-            self.instance.schema,
-            self.instance.records,
-            self.table,
-            form,
-            lambda name: controls.may_use_field(self.user, self.table, name, READ),
-        )
+        return Renderer(self.instance.schema, self.instance.records, self.table, form, self.may_read_field)
+
+    def may_read_field(self, name: str) -> bool:
+        return self.instance.controls.may_use_field(self.user, self.table, name, READ)
 
 
 def answer(instance: Instance, request: Request, user: User, version: str, path: list[str]) -> Response:
@@ -173,6 +169,9 @@ def _query(call: Call) -> EncodedQuery | None:
     asker = Asker(call.user.sys_id, call.user.name, zone, settings.has_case_sensitive_values)
     compiler = Compiler(call.instance.schema, call.instance.records, call.table, asker)
     query = compiler.compile(call.request.parameter("sysparm_query") or _pairs(call))
+    if not all(call.may_read_field(name) for name in query.fields):
+        detail = "Field(s) present in the query do not have permission to be read"
+        raise ApiError(403, "Insufficient rights to query records", detail)
     return None if query.invalid and settings.invalid_query_returns_no_rows else query
 
 
