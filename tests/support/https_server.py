@@ -160,7 +160,7 @@ class Exchange(BaseHTTPRequestHandler):
         else:
             answer(self)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _respond
+    do_GET = do_POST = do_PUT = do_PATCH = do_MERGE = do_DELETE = _respond
 
 
 def reset_after(data: bytes = b"", *, announced: int = 1_000) -> Fault:

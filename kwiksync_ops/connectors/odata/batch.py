@@ -106,8 +106,9 @@ def _joined(boundary: str, parts: Sequence[bytes]) -> bytes:
 
 def _multipart_results(content_type: str, body: bytes) -> list[Result]:
     message = BytesParser().parsebytes(b"Content-Type: " + content_type.encode("latin-1") + CRLF * 2 + body)
-    if not message.is_multipart():
-        raise ValueError("the answer to a batch is not in parts")
+    closing = f"--{message.get_boundary()}--".encode()
+    if not message.is_multipart() or not body.rstrip().endswith(closing):
+        raise ValueError("the answer to a batch is not in parts, or cut off")
     return [_result(_leaf(part)) for part in message.get_payload() if isinstance(part, Message)]
 
 

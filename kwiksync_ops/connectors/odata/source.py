@@ -95,7 +95,6 @@ class _Read:
         query = self._open()
         state = query.start
         while state is not None:
-            self._note(("state", repr(sorted(state.items()))), "leads to a page that was read before", query)
             page, state = self._page_at(query, state)
             yield page
 
@@ -127,26 +126,9 @@ class _Read:
 
     def _page_at(self, query: ODataQuery, state: State) -> tuple[Page, State | None]:
         self._number += 1
-        try:
-            url = query.url(state)
-        except ValueError as exc:
-            raise ConfigurationError(f"The read of {self._request.source} can't go on: {exc}.") from exc
-        what = f"Page {self._number} of {self._access.shown(url)}"
-        is_resumed = self._number > 1
-        answer, _ = self._access.caller(self._options, self._headers).answer(Call(url, what, is_resumed))
-        if answer.status != 200:
-            raise self._access.refused(answer, what, is_resumed=is_resumed)
-        try:
-            decoded = self._json.decode(answer.body)
-            records, rejects = self._cleaned(decoded.records)
-            rejects = [*decoded.rejects, *rejects]
-            following, records = self._following(query, state, decoded, records, rejects)
-        except ValueError as exc:
-            raise self._nonsense(exc, answer, what) from exc
-        if following is None:
-            self._check_total(query, what)
-        else:
-            following = self._own_link(following, answer, what)
+        answer, records, rejects, following = self._answer_at(query, state)
+        while following is not None and not records and not rejects:  # no more ties: what changed later is no new page
+            answer, records, rejects, following = self._answer_at(query, following)
         page = Page(
             number=self._number,
             records=records,
@@ -158,6 +140,36 @@ class _Read:
         )
         self._calls = self._access.calls
         return page, following
+
+    def _answer_at(
+        self, query: ODataQuery, state: State
+    ) -> tuple[Answer, list[SourceRecord], list[Reject], State | None]:
+        """What is at a position: the answer, what to take of it, and where it goes on."""
+        self._note(("state", repr(sorted(state.items()))), "leads to a page that was read before", query)
+        answer, what = self._fetch(query, state)
+        try:
+            decoded = self._json.decode(answer.body)
+            records, cut = self._cleaned(decoded.records)
+            rejects = [*decoded.rejects, *cut]
+            following, records = self._following(query, state, decoded, records, rejects)
+        except ValueError as exc:
+            raise self._nonsense(exc, answer, what) from exc
+        if following is None:
+            self._check_total(query, what)
+            return answer, records, rejects, None
+        return answer, records, rejects, self._own_link(following, answer, what)
+
+    def _fetch(self, query: ODataQuery, state: State) -> tuple[Answer, str]:
+        try:
+            url = query.url(state)
+        except ValueError as exc:
+            raise ConfigurationError(f"The read of {self._request.source} can't go on: {exc}.") from exc
+        what = f"Page {self._number} of {self._access.shown(url)}"
+        is_resumed = self._number > 1
+        answer, _ = self._access.caller(self._options, self._headers).answer(Call(url, what, is_resumed))
+        if answer.status != 200:
+            raise self._access.refused(answer, what, is_resumed=is_resumed)
+        return answer, what
 
     def _cleaned(self, records: list[SourceRecord]) -> tuple[list[SourceRecord], list[Reject]]:
         cleaned: list[SourceRecord] = []
@@ -257,7 +269,7 @@ class _Read:
         digest = hash(mark)
         if digest in self._seen and mark != ("content", ()):
             raise SystemUnavailableError(
-                f"Page {self._number + 1} of {self._request.source}: page loop: it {complaint}.",
+                f"Page {self._number} of {self._request.source}: page loop: it {complaint}.",
                 remedy="Tell the system's owner; pagination.type: keyset does without its links."
                 if not query.is_keyset
                 else "The system does not keep to $filter: read the table by pagination.type: next_link.",
