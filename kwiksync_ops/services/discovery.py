@@ -118,7 +118,8 @@ def how_to_make_a_connection(kind: str, connection_id: str) -> str:
 
 def noun_of(name: str) -> str:
     """What an object's name says that its records are: `/api/v1/tickets`, `dbo.tickets` and `tickets_*.csv` alike."""
-    last = _ENDING.sub("", name.strip("/").rpartition("/")[2].partition("?")[0])
+    path = name.partition("?")[0] or name
+    last = _ENDING.sub("", path.strip("/").rpartition("/")[2])
     plain = last.removeprefix(TABLE_PREFIX).rpartition(".")[2]
     return re.sub(r"[*?\[\]{}\d]+", " ", plain).strip(" _-") or last
 

@@ -81,6 +81,7 @@ def telling_words(name: str, noun: Words) -> Words:
     return told or words
 
 
+@lru_cache(maxsize=65_536)
 def similarity(one: Words, other: Words) -> float:
     """1 for the same words in whatever order, 0 for none in common; a word that is left over takes a little."""
     if not one or not other:
@@ -100,6 +101,7 @@ def best_similarity(one: Words, others: Iterable[Words]) -> float:
     return max((similarity(one, other) for other in others), default=0.0)
 
 
+@lru_cache(maxsize=65_536)
 def is_near(word: str, other: str) -> bool:
     """The same, or spelled alike."""
     if word == other:
