@@ -10,7 +10,6 @@ from kwiksync_ops.connectors.http.calls import Call
 from kwiksync_ops.connectors.http.refusals import refusal
 from kwiksync_ops.connectors.servicenow.access import Instance, asked, table_path
 from kwiksync_ops.connectors.servicenow.encoded_query import escaped
-from kwiksync_ops.errors import AuthenticationError, ConfigurationError
 
 DELETIONS = "sys_audit_delete"
 _UTC = ("UTC", "Etc/UTC", "GMT", "Etc/GMT")
@@ -46,10 +45,7 @@ def _zone(user: Mapping[str, Any]) -> str:
 
 
 def _deletions(instance: Instance) -> str:
-    try:
-        rows = _rows(instance, DELETIONS, "", "documentkey")
-    except (AuthenticationError, ConfigurationError):
-        rows = None
+    rows = _rows(instance, DELETIONS, "", "documentkey")
     if rows:
         return f"{DELETIONS} can be read, so deletions can come as a feed."
     hint = "shows nothing" if rows is not None else "can't be read"
@@ -57,11 +53,11 @@ def _deletions(instance: Instance) -> str:
 
 
 def _rows(instance: Instance, table: str, query: str, fields: str) -> list[Any] | None:
-    """Up to two rows; None where there is nothing of that name."""
+    """Up to two rows; None where there is nothing of that name that we may read."""
     params = {"sysparm_query": query, "sysparm_fields": fields, "sysparm_limit": "2", "sysparm_no_count": "true"}
     what = f"Checking {table} of {instance.redactor.url(instance.credentials.base_url)}"
     answer, _ = instance.caller(instance.own).answer(Call(instance.url(asked(table_path(table), params)), what))
-    if answer.status == 404:
+    if answer.status in (403, 404):
         return None
     if answer.status != 200:
         raise refusal(answer, what=what, redactor=instance.redactor)
