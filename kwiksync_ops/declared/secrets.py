@@ -16,6 +16,8 @@ _SECRET_VALUE = re.compile(
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\."
     r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|AKIA|AIza)[A-Za-z0-9_-]{12,}"
 )
+_IS_TEMPLATE = re.compile(r"[A-Za-z0-9-]{0,16} ?(?:\$\{\w+\}[^\w]?)+")
+"""`Session ${id}`: it names where the connection's secret goes, and holds none."""
 
 
 def secret_faults(file: DeclaredFile, *, by_name: bool) -> list[Fault]:
@@ -25,7 +27,7 @@ def secret_faults(file: DeclaredFile, *, by_name: bool) -> list[Fault]:
 
 
 def _is_secret(name: str | int, value: Any, by_name: bool) -> bool:
-    if value in (None, "") or isinstance(value, bool):
+    if value in (None, "") or isinstance(value, bool) or (isinstance(value, str) and _IS_TEMPLATE.fullmatch(value)):
         return False
     named = by_name and isinstance(name, str) and name != "auth" and is_secret_name(name)
     return named or (isinstance(value, str) and _SECRET_VALUE.search(value) is not None)

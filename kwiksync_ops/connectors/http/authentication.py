@@ -9,7 +9,10 @@ from typing import Literal
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.errors import AuthenticationError, CustomerKeyError
 
-Scheme = Literal["none", "bearer", "basic", "api_key", "oauth2"]
+Scheme = Literal["none", "bearer", "basic", "api_key", "oauth2", "hmac", "session"]
+
+BY_CALL: frozenset[Scheme] = frozenset({"oauth2", "hmac", "session"})
+"""Schemes whose headers a `session.Authorization` makes for each call."""
 
 SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
@@ -54,7 +57,7 @@ def authentication_headers(
 
 
 def _scheme_headers(credentials: Credentials, scheme: Scheme, api_key_header: str) -> dict[str, str]:
-    if scheme in ("none", "oauth2"):
+    if scheme == "none" or scheme in BY_CALL:
         return {}
     if scheme == "basic":
         if not credentials.login or not credentials.password:

@@ -1,4 +1,4 @@
-"""Dotted paths into JSON: `data.items`, `$.data.items`, or nothing for the document itself."""
+"""Dotted paths into JSON: `data.items`, `$.result.0`, or nothing for the document itself."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ def parse_path(text: str) -> Path:
 def value_at(document: Any, path: Path) -> Any:
     """The value at the path, or `MISSING`; null is a value."""
     for step in path:
-        if not isinstance(document, dict) or step not in document:
+        if isinstance(document, dict) and step in document:
+            document = document[step]
+        elif isinstance(document, list) and step.isdecimal() and int(step) < len(document):
+            document = document[int(step)]
+        else:
             return MISSING
-        document = document[step]
     return document
 
 

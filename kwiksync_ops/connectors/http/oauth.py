@@ -89,6 +89,9 @@ class TokenSource:
             self._ask()
         return cast(str, self._token)
 
+    def is_refused(self, answer: Answer) -> bool:
+        return answer.status == 401
+
     def renew(self) -> bool:
         self._token = None
         return True

@@ -23,6 +23,10 @@ class Authorization(Protocol):
         """Headers of one call; may call the system, or who issues tokens for it."""
         ...
 
+    def is_refused(self, answer: Answer) -> bool:
+        """Whether the system says that it knows the caller no more, and has applied nothing."""
+        ...
+
     def renew(self) -> bool:
         """Forget what the system refused; whether there may be another that it takes."""
         ...
@@ -57,8 +61,8 @@ class HttpsSession:
         max_bytes: int,
         body: bytes | None = None,
     ) -> Answer:
-        """One call, whatever its answer. A 401 renews the authorization, and the call is sent once more: a call that
-        was refused so was not applied. Raises as `HttpsTransport.send`, and what the authorization raises.
+        """One call, whatever its answer. One that the system refused since the authorization has ended (401) is sent
+        once more with another. Raises as `HttpsTransport.send`, and what the authorization raises.
         """
 
         def attempt() -> Answer:
@@ -76,7 +80,8 @@ class HttpsSession:
                 )
 
         answer = attempt()
-        if answer.status == 401 and self._authorization and self._authorization.renew():
+        held = self._authorization
+        if held and held.is_refused(answer) and held.renew():
             return attempt()
         return answer
 

@@ -8,12 +8,16 @@ from typing import Any
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.http.address import AddressGuard, guard_for
-from kwiksync_ops.connectors.http.authentication import Scheme, authentication_headers, scheme_for
+from kwiksync_ops.connectors.http.authentication import BY_CALL, Scheme, authentication_headers, scheme_for
+from kwiksync_ops.connectors.http.calls import Caller
 from kwiksync_ops.connectors.http.oauth import TokenSource
 from kwiksync_ops.connectors.http.oauth_grant import grant_of
 from kwiksync_ops.connectors.http.session import Authorization, HttpsSession
+from kwiksync_ops.connectors.http.signing import HmacSigning
 from kwiksync_ops.connectors.http.transport import HttpsTransport
+from kwiksync_ops.connectors.rest.auth_options import login_values
 from kwiksync_ops.connectors.rest.options import RestOptions, merge_options, parse_options
+from kwiksync_ops.connectors.rest.session_login import SessionLogin
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.redaction import Redactor
@@ -34,11 +38,10 @@ class RestAccess:
         )
         guard.base_origin(credentials.base_url)
         self.headers(self.own)
-        self.session = HttpsSession(
-            HttpsTransport(guard, clock, ca_file=credentials.ca_file),
-            limiter,
-            self._authorization(guard, limiter, clock),
-        )
+        self._limiter = limiter
+        self._clock = clock
+        transport = HttpsTransport(guard, clock, ca_file=credentials.ca_file)
+        self.session = HttpsSession(transport, limiter, self._authorization(guard, transport))
 
     @property
     def base_url(self) -> str:
@@ -58,23 +61,54 @@ class RestAccess:
                 remedy="Set them in the rest options of the system: they hold for all of it.",
             )
         schemes = {self._scheme(options), self._scheme(self.own)}
-        if len(schemes) > 1 and "oauth2" in schemes:
+        if len(schemes) > 1 and schemes & BY_CALL:
             raise ConfigurationError(
                 f"The table of {source} sets auth, and the system has another.",
-                remedy="Set auth: oauth2 in the rest options of the system: it holds for all of it.",
+                remedy="Set it in the rest options of the system: oauth2, hmac and session hold for all of it.",
             )
         return options
 
-    def _authorization(self, guard: AddressGuard, limiter: CallLimiter, clock: Clock) -> Authorization | None:
-        if self._scheme(self.own) != "oauth2":
-            return None
+    def caller(self, options: RestOptions, session: HttpsSession | None = None) -> Caller:
+        """Calls that change nothing, over the system's session where no other is given."""
+        return Caller(
+            session or self.session,
+            self._clock,
+            self.redactor,
+            headers=self.headers(options),
+            timeouts=options.timeouts,
+            max_bytes=options.limits.max_page_bytes,
+            retry_after_cap_s=options.retry_after_cap_s,
+        )
+
+    def body_values(self) -> dict[str, Any]:
+        """What a body may name of the connection."""
+        return login_values(self.credentials)
+
+    def _authorization(self, guard: AddressGuard, transport: HttpsTransport) -> Authorization | None:
+        match self._scheme(self.own):
+            case "oauth2":
+                return self._token_source(guard)
+            case "hmac":
+                return HmacSigning(self.own.hmac, self.credentials, self._clock)
+            case "session":
+                bare = HttpsSession(transport, self._limiter)
+                return SessionLogin(
+                    self.own.session,
+                    self.credentials,
+                    session=bare,
+                    caller=self.caller(self.own, bare),
+                    redactor=self.redactor,
+                )
+        return None
+
+    def _token_source(self, guard: AddressGuard) -> TokenSource:
         oauth = self.own.oauth
         return TokenSource(
             grant_of(self.credentials, token_url=oauth.token_url, auth_style=oauth.auth_style, params=oauth.params),
             guard=guard,
             ca_file=self.credentials.ca_file,
-            limiter=limiter,
-            clock=clock,
+            limiter=self._limiter,
+            clock=self._clock,
             redactor=self.redactor,
             timeouts=self.own.timeouts,
         )

@@ -14,7 +14,7 @@ from kwiksync_ops.connectors.http.json_path import keys_at
 _MAX_DEPTH = 3
 _RECORDS = ("data", "items", "results", "records", "value", "rows", "entries", "content", "list", "hits", "result")
 _NEXT_LINK = ("next", "nextlink", "nexturl", "nexthref", "nextpage", "odatanextlink")
-_NEXT_TOKEN = ("nextcursor", "nextpagetoken", "nexttoken", "continuationtoken", "endcursor", "cursor")
+_NEXT_TOKEN = ("nextcursor", "nextpagetoken", "nexttoken", "continuationtoken", "endcursor", "cursor", "next")
 _TOTAL = ("total", "totalcount", "totalelements", "totalresults", "totalrecords", "totalitems", "count", "xtotalcount")
 _HAS_MORE = ("hasmore", "more", "hasnext", "hasnextpage")
 _PAGE = ("page", "currentpage", "pagenumber", "number")
@@ -90,8 +90,7 @@ def _pagination(around: Mapping[str, Any], headers: Mapping[str, str], count: in
     if link := _link(around):
         return {"type": "next_link", "next_path": link, **ends}
     if token := _token(around):
-        param = re.sub(r"^next_?", "", token.rpartition(".")[2], flags=re.IGNORECASE)
-        return {"type": "cursor", "cursor_param": f"{param[:1].lower()}{param[1:]}", "cursor_path": token, **ends}
+        return {"type": "cursor", "cursor_param": _cursor_param(token), "cursor_path": token, **ends}
     if _find(around, _PAGES, int) or _find(around, _PAGE, int):
         page = _find(around, _PAGE, int)
         first = {"first_page": 0} if page and around[page] == 0 else {}
@@ -124,6 +123,12 @@ def _link(around: Mapping[str, Any]) -> str | None:
 def _token(around: Mapping[str, Any]) -> str | None:
     found = (path for path, value in around.items() if _plain(path) in _NEXT_TOKEN and isinstance(value, str) and value)
     return next(found, None)
+
+
+def _cursor_param(path: str) -> str:
+    """`next_cursor` goes into `cursor`, `nextPageToken` into `pageToken`."""
+    name = re.sub(r"^next_?", "", path.rpartition(".")[2], flags=re.IGNORECASE)
+    return f"{name[:1].lower()}{name[1:]}" or "cursor"
 
 
 def _find(around: Mapping[str, Any], names: tuple[str, ...], kind: type) -> str | None:

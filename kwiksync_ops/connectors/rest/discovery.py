@@ -25,8 +25,8 @@ from kwiksync_ops.connectors.rest.access import RestAccess
 from kwiksync_ops.connectors.rest.answer_shape import AnswerShape, shape_of
 from kwiksync_ops.connectors.rest.openapi import Endpoint, read_endpoints
 from kwiksync_ops.connectors.rest.options import merge_options
-from kwiksync_ops.connectors.rest.query import join_url
 from kwiksync_ops.connectors.rest.source import RestSource
+from kwiksync_ops.connectors.rest.urls import join_url
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.connectors.time_format import format_time
 from kwiksync_ops.errors import ConfigurationError

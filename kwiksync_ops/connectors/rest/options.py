@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ from kwiksync_ops.connectors.http.authentication import Scheme
 from kwiksync_ops.connectors.http.json_path import Path as JsonPath
 from kwiksync_ops.connectors.http.json_path import parse_path
 from kwiksync_ops.connectors.http.json_records import RecordLimits
-from kwiksync_ops.connectors.http.oauth_grant import AuthStyle
+from kwiksync_ops.connectors.http.signing import HEADER_NAMES, TEXT_NAMES, SigningOptions
+from kwiksync_ops.connectors.http.template import names_in, template_faults
 from kwiksync_ops.connectors.http.timeouts import Timeouts
-from kwiksync_ops.connectors.rest.pagination import PaginationType
-from kwiksync_ops.connectors.rest.push_options import PushOptions, parse_push
+from kwiksync_ops.connectors.rest.auth_options import LOGIN_NAMES, OAuthOptions, SessionOptions, parse_session
+from kwiksync_ops.connectors.rest.pagination import VALUES, PaginationType
+from kwiksync_ops.connectors.rest.push_options import DELIVERY_NAMES, PushOptions, parse_push
 from kwiksync_ops.connectors.time_format import notation_fault
-from kwiksync_ops.declared.fault import DeclaredFile, Fault
+from kwiksync_ops.declared.fault import DeclaredFile, Fault, KeyPath
 from kwiksync_ops.declared.schema import schema_faults
 from kwiksync_ops.declared.secrets import secret_faults
 from kwiksync_ops.errors import ConfigurationError
 
 SCHEMA = "connectors/rest/options.schema.json"
+READ_NAMES = ("since", "until", *VALUES)
 _PATHS = frozenset({"records_path", "error_path", "cursor_path", "next_path", "has_more_path", "total_path"})
 
 
@@ -47,12 +50,22 @@ class PaginationOptions:
 
 
 @dataclass(frozen=True)
-class OAuthOptions:
-    """What a connection does not say about OAuth 2."""
+class RequestOptions:
+    """How pages are asked for: with a body its template says where the position stands, and no parameter does."""
 
-    token_url: str = ""
-    auth_style: AuthStyle = "basic"
-    params: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: Any = None
+
+
+@dataclass(frozen=True)
+class ErrorCodes:
+    """What the codes of errors mean that come in an answer with status 200."""
+
+    path: JsonPath = ()
+    denied: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    conflict: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,13 +74,17 @@ class RestOptions:
 
     auth: Scheme | None = None
     oauth: OAuthOptions = field(default_factory=OAuthOptions)
+    hmac: SigningOptions = field(default_factory=SigningOptions)
+    session: SessionOptions = field(default_factory=SessionOptions)
     api_key_header: str = "X-API-Key"
     customer_key_header: str = "X-Customer-Key"
     customer_key_required: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     records_path: JsonPath = ()
+    request: RequestOptions = field(default_factory=RequestOptions)
     error_path: JsonPath | None = None
+    error_codes: ErrorCodes = field(default_factory=ErrorCodes)
     pagination: PaginationOptions = field(default_factory=PaginationOptions)
     since_param: str | None = None
     until_param: str | None = None
@@ -79,7 +96,23 @@ class RestOptions:
     allow_hosts: tuple[str, ...] = ()
     allow_insecure_loopback: bool = False
     check_path: str = ""
+    check_body: Any = None
     push: PushOptions | None = None
+
+    @property
+    def value_params(self) -> dict[str, str]:
+        """The query parameter of each of `READ_NAMES`; empty where it has none."""
+        paging = self.pagination
+        return {
+            "since": self.since_param or "",
+            "until": self.until_param or "",
+            "size": paging.size_param,
+            "page": paging.page_param,
+            "offset": paging.offset_param,
+            "cursor": paging.cursor_param,
+            "after": paging.after_param,
+            "after_id": paging.after_id_param,
+        }
 
 
 def merge_options(system: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,17 +150,41 @@ def option_faults(options: Mapping[str, Any]) -> tuple[str, ...]:
 def _value(name: str, value: Any) -> Any:
     if name in _PATHS:
         return parse_path(value)
-    if name == "pagination":
-        return PaginationOptions(**{key: _value(key, item) for key, item in value.items()})
-    if name == "push":
-        return parse_push(value)
-    if name == "oauth":
-        return OAuthOptions(**value)
-    if name == "timeouts":
-        return Timeouts(**value)
-    if name == "limits":
-        return RecordLimits(**value)
+    if name in _SECTIONS:
+        return _SECTIONS[name](**value)
+    if name in _PARSERS:
+        return _PARSERS[name](value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _pagination(value: Mapping[str, Any]) -> PaginationOptions:
+    return PaginationOptions(**{key: _value(key, item) for key, item in value.items()})
+
+
+def _request(value: Mapping[str, Any]) -> RequestOptions:
+    body = value.get("body")
+    return RequestOptions(value.get("method", "GET" if body is None else "POST"), body)
+
+
+def _error_codes(value: Mapping[str, Any]) -> ErrorCodes:
+    codes = {name: tuple(str(code) for code in given) for name, given in value.items() if name != "path"}
+    return ErrorCodes(parse_path(value["path"]), **codes)
+
+
+_SECTIONS: Mapping[str, Callable[..., Any]] = {
+    "timeouts": Timeouts,
+    "limits": RecordLimits,
+    "oauth": OAuthOptions,
+    "hmac": SigningOptions,
+}
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "pagination": _pagination,
+    "push": parse_push,
+    "request": _request,
+    "error_codes": _error_codes,
+    "session": parse_session,
+    "check_body": lambda value: value,
+}
 
 
 def _semantic_faults(file: DeclaredFile) -> Iterator[Fault]:
@@ -138,6 +195,9 @@ def _semantic_faults(file: DeclaredFile) -> Iterator[Fault]:
     if "timezone" in options and not _is_zone(options["timezone"]):
         yield file.fault(("timezone",), f"there is no time zone {options['timezone']!r}, such as Europe/Berlin.")
     yield from _push_faults(file)
+    yield from _template_faults(file)
+    if options.get("auth") == "session" and "session" not in options:
+        yield file.fault(("auth",), "is by a login call: say in session how to log in.")
     try:
         guard_for(options.get("allow_hosts", ()))
     except ValueError as exc:
@@ -147,9 +207,13 @@ def _semantic_faults(file: DeclaredFile) -> Iterator[Fault]:
 def _push_faults(file: DeclaredFile) -> Iterator[Fault]:
     push = file.value.get("push", {})
     for name in ("update", "delete", "read"):
-        path = push.get(name, {}).get("path")
-        if path is not None and "{key}" not in path:
-            yield file.fault(("push", name, "path"), "does not say which record is meant: put {key} into it.")
+        call = push.get(name, {})
+        path = call.get("path")
+        if path is not None and "{key}" not in path and "key" not in names_in(call.get("body")):
+            yield file.fault(
+                ("push", name, "path"),
+                "does not say which record is meant: put {key} into it, or ${key} into its body.",
+            )
     confirm = push.get("confirm", {})
     if confirm.get("by") == "job" and "{job}" not in confirm.get("path", ""):
         yield file.fault(("push", "confirm"), "a job is asked at a path with {job} in it; set path.")
@@ -158,8 +222,43 @@ def _push_faults(file: DeclaredFile) -> Iterator[Fault]:
         yield file.fault(("push",), "says how to read one record: set read, which confirm and look need.")
     if "find" in push and not push.get("correlation_field"):
         yield file.fault(("push", "find"), "finds a record by our id; set correlation_field, in which it is sent.")
+    if "find" in push and not push["find"].get("param") and "record_id" not in names_in(push["find"].get("body")):
+        yield file.fault(("push", "find"), "does not say where our id goes: set param, or put ${record_id} into body.")
     if push and not any(name in push for name in ("create", "update", "delete", "bulk")):
         yield file.fault(("push",), "says how to write: set create, update, delete or bulk.")
+
+
+def _template_faults(file: DeclaredFile) -> Iterator[Fault]:
+    """Placeholders that stand where nothing fills them in."""
+    for at, names in _TEMPLATES.items():
+        for problem in template_faults(_at(file.value, at), names(file.value)):
+            yield file.fault(at, problem)
+
+
+def _at(value: Any, key: KeyPath) -> Any:
+    for step in key:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _session_names(options: Mapping[str, Any]) -> tuple[str, ...]:
+    session = options.get("session", {})
+    return (*LOGIN_NAMES, *session.get("values", {}), *session.get("base64", {}))
+
+
+_WRITE_NAMES = (*LOGIN_NAMES, *DELIVERY_NAMES)
+_TEMPLATES: Mapping[KeyPath, Callable[[Mapping[str, Any]], tuple[str, ...]]] = {
+    ("params",): lambda options: READ_NAMES,
+    ("request", "body"): lambda options: (*READ_NAMES, *LOGIN_NAMES),
+    ("check_body",): lambda options: LOGIN_NAMES,
+    ("hmac", "text"): lambda options: TEXT_NAMES,
+    ("hmac", "headers"): lambda options: HEADER_NAMES,
+    ("session", "body"): lambda options: LOGIN_NAMES,
+    ("session", "base64"): _session_names,
+    ("session", "headers"): _session_names,
+    **{("push", name, "body"): lambda options: _WRITE_NAMES for name in ("create", "update", "delete", "read", "find")},
+    ("push", "bulk", "body"): lambda options: (*LOGIN_NAMES, "records"),
+}
 
 
 def _is_zone(name: str) -> bool:

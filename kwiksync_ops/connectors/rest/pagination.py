@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from kwiksync_ops.connectors.http.json_path import MISSING, Path, keys_at, value_at
 
 PaginationType = Literal["none", "page_number", "offset", "cursor", "next_link", "link_header", "keyset"]
+VALUES = ("size", "page", "offset", "cursor", "after", "after_id")
 State = Mapping[str, Any]
 """JSON: where a page is. Each way of paging has its own keys."""
 
@@ -29,8 +30,8 @@ class PageView:
 class Paginator(Protocol):
     def first(self) -> State: ...
 
-    def params(self, state: State) -> dict[str, str]:
-        """Query parameters of the page at `state`; a state with a `link` has none, the link is all."""
+    def values(self, state: State) -> dict[str, Any]:
+        """What the page at `state` is asked for by: some of `VALUES`; a state with a `link` needs none."""
         ...
 
     def following(self, state: State, page: PageView) -> State | None:
@@ -40,11 +41,11 @@ class Paginator(Protocol):
 
 @dataclass(frozen=True)
 class _Sized:
-    size_param: str
     size: int
 
-    def _size(self) -> dict[str, str]:
-        return {self.size_param: str(self.size)} if self.size_param else {}
+    def values(self, state: State) -> dict[str, Any]:
+        """The size, and what the state has: its keys are `VALUES` too."""
+        return {"size": self.size, **{name: value for name, value in state.items() if value is not None}}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class SinglePage:
     def first(self) -> State:
         return {}
 
-    def params(self, state: State) -> dict[str, str]:
+    def values(self, state: State) -> dict[str, Any]:
         return {}
 
     def following(self, state: State, page: PageView) -> State | None:
@@ -65,14 +66,10 @@ class SinglePage:
 class PageNumber(_Sized):
     """`?page=2`; ends at an empty page."""
 
-    param: str
     first_page: int
 
     def first(self) -> State:
         return {"page": self.first_page}
-
-    def params(self, state: State) -> dict[str, str]:
-        return {**self._size(), self.param: str(state["page"])}
 
     def following(self, state: State, page: PageView) -> State | None:
         return {"page": state["page"] + 1} if page.count else None
@@ -82,13 +79,8 @@ class PageNumber(_Sized):
 class Offset(_Sized):
     """`?offset=1000`; ends at an empty page. It goes on by what came, not by what was asked for: systems cap pages."""
 
-    param: str
-
     def first(self) -> State:
         return {"offset": 0}
-
-    def params(self, state: State) -> dict[str, str]:
-        return {**self._size(), self.param: str(state["offset"])}
 
     def following(self, state: State, page: PageView) -> State | None:
         return {"offset": state["offset"] + page.count} if page.count else None
@@ -98,15 +90,10 @@ class Offset(_Sized):
 class Cursor(_Sized):
     """A token in the answer goes into a parameter; ends where there is none."""
 
-    param: str
     path: Path
 
     def first(self) -> State:
         return {"cursor": None}
-
-    def params(self, state: State) -> dict[str, str]:
-        token = state["cursor"]
-        return self._size() if token is None else {**self._size(), self.param: token}
 
     def following(self, state: State, page: PageView) -> State | None:
         token = value_at(page.envelope, self.path)
@@ -114,7 +101,7 @@ class Cursor(_Sized):
             return None
         if isinstance(token, (dict, list, bool)):
             raise ValueError(f"the token at {'.'.join(self.path)!r} is neither a text nor a number")  # noqa: TRY004  # the answer is wrong
-        return {"cursor": str(token)}
+        return {"cursor": _json_value(token)}
 
 
 @dataclass(frozen=True)
@@ -125,9 +112,6 @@ class NextLink(_Sized):
 
     def first(self) -> State:
         return {"link": None}
-
-    def params(self, state: State) -> dict[str, str]:
-        return self._size()
 
     def following(self, state: State, page: PageView) -> State | None:
         link = value_at(page.envelope, self.path)
@@ -145,9 +129,6 @@ class LinkHeader(_Sized):
     def first(self) -> State:
         return {"link": None}
 
-    def params(self, state: State) -> dict[str, str]:
-        return self._size()
-
     def following(self, state: State, page: PageView) -> State | None:
         from requests.utils import parse_header_links
 
@@ -159,28 +140,22 @@ class LinkHeader(_Sized):
 
 @dataclass(frozen=True)
 class Keyset(_Sized):
-    """Change time and id of the last record go into two parameters, as the record wrote them; ends at an empty page.
+    """Change time and id of the last record as the record wrote them; ends at an empty page.
 
     Nothing is lost or doubled when rows come and go while the pages are read.
     """
 
-    after_param: str
-    after_id_param: str
     start: State
 
     def first(self) -> State:
         return self.start
-
-    def params(self, state: State) -> dict[str, str]:
-        position = {self.after_param: state.get("after"), self.after_id_param: state.get("after_id")}
-        return {**self._size(), **{name: value for name, value in position.items() if value is not None}}
 
     def following(self, state: State, page: PageView) -> State | None:
         if not page.count:
             return None
         if _is_no_key(page.last_cursor) or _is_no_key(page.last_key):
             raise ValueError("the last record has no change time and id to go on after")
-        return {"after": str(page.last_cursor), "after_id": str(page.last_key)}
+        return {"after": _json_value(page.last_cursor), "after_id": _json_value(page.last_key)}
 
 
 @dataclass(frozen=True)
@@ -275,6 +250,11 @@ class DistinctCount:
 
     def distinct(self) -> int:
         return self._before + sum(len(set(bucket)) for bucket in self._buckets)
+
+
+def _json_value(value: Any) -> str | int:
+    """As the answer has it: a body may need a number as a number. Decimals have no place in a token."""
+    return value if isinstance(value, int) else str(value)
 
 
 def _is_absent(value: Any) -> bool:

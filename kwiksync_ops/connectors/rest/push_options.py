@@ -10,11 +10,16 @@ from kwiksync_ops.connectors.http.json_path import Path, parse_path
 from kwiksync_ops.connectors.target import Repeat
 from kwiksync_ops.vocabulary import Action
 
+DELIVERY_NAMES = ("fields", "key", "record_id", "idempotency_key", "etag")
+
 
 @dataclass(frozen=True)
 class Endpoint:
+    """A call for one delivery; `body` is a template of `DELIVERY_NAMES`, without one the fields are the body."""
+
     method: str
     path: str
+    body: Any = None
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class BulkOptions:
 
     path: str
     method: str = "POST"
+    body: Any = None
     records: int = 1000
     actions: tuple[str, ...] = ("create", "update", "delete")
     records_path: str = ""
@@ -46,14 +52,18 @@ class FindOptions:
     """How to find a record whose id at the system is not known: by our own id, which was sent in `field`."""
 
     path: str
-    param: str
     field: str
+    param: str = ""
+    method: str = "GET"
+    body: Any = None
     records_path: Path = ()
 
 
 @dataclass(frozen=True)
 class ReadOptions:
     path: str
+    method: str = "GET"
+    body: Any = None
     record_path: Path = ()
 
 
@@ -100,7 +110,6 @@ _SECTIONS: Mapping[str, Any] = {
     "read": ReadOptions,
     "confirm": ConfirmOptions,
 }
-_TEXT_PATHS = frozenset({"path", "records_path"})
 
 
 def parse_push(options: Mapping[str, Any]) -> PushOptions:
@@ -114,12 +123,17 @@ def parse_push(options: Mapping[str, Any]) -> PushOptions:
 def _section(name: str, value: Mapping[str, Any]) -> Any:
     kind = _SECTIONS[name]
     paths = {each.name for each in fields(kind) if "Path" in str(each.type)}
-    return kind(**{key: parse_path(item) if key in paths else _value(key, item) for key, item in value.items()})
+    given = dict(value)
+    if "body" in given and any(each.name == "method" for each in fields(kind)):
+        given.setdefault("method", "POST")
+    return kind(**{key: parse_path(item) if key in paths else _value(key, item) for key, item in given.items()})
 
 
 def _value(name: str, value: Any) -> Any:
     if name == "key_path":
         return parse_path(value)
+    if name == "body":
+        return value
     if name == "repeat":
         return Repeat(value)
     return tuple(value) if isinstance(value, list) else value

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from kwiksync_ops.connectors.http.address import same_origin_url
+from kwiksync_ops.connectors.http.calls import Call
+from kwiksync_ops.connectors.http.template import filled, names_in
+from kwiksync_ops.connectors.rest.body import encode_body
 from kwiksync_ops.connectors.rest.options import RestOptions
 from kwiksync_ops.connectors.rest.pagination import (
     Cursor,
@@ -21,17 +23,28 @@ from kwiksync_ops.connectors.rest.pagination import (
     SinglePage,
     State,
 )
+from kwiksync_ops.connectors.rest.urls import join_url, url_with
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.connectors.time_format import format_time
 from kwiksync_ops.errors import ConfigurationError
 
-TOKEN_VERSION = 1
+TOKEN_VERSION = 2
 
 
 class RestQuery:
-    """A read as configured and requested; a resumed one keeps the filters and the page size that it began with."""
+    """A read as configured and requested; a resumed one keeps the filters and the page size that it began with.
 
-    def __init__(self, base_url: str, options: RestOptions, request: ReadRequest) -> None:
+    `secrets` are what a body may name beside the position: login, password, token.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        options: RestOptions,
+        request: ReadRequest,
+        *,
+        secrets: Mapping[str, Any] | None = None,
+    ) -> None:
         paging = options.pagination
         token = _checked_token(options, request)
         size: int = token.get("size") or paging.page_size or request.page_records
@@ -45,17 +58,42 @@ class RestQuery:
         self._type = paging.type
         self._size = size
         self._url = join_url(base_url, request.source)
-        self._params = {name: _param(value) for name, value in options.params.items()}
+        self._options = options
+        self._secrets = secrets or {}
         self._filters: Mapping[str, str] = token["filters"] if token else _time_filters(options, request)
 
     def url(self, state: State) -> str:
         link = state.get("link")
         if link is not None:
             return same_origin_url(link, page_url=self._url, what="The next link")
-        parts = urlsplit(self._url)
-        params = urlencode({**self._params, **self._filters, **self.paginator.params(state)})
-        query = "&".join(filter(None, (parts.query, params)))
-        return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+        values = self._values(state)
+        fixed = filled(self._options.params, values)
+        own = {} if self._options.request.body is not None else self._own_params(values)
+        return url_with(self._url, {**fixed, **own})
+
+    def call(self, state: State, *, what: str, is_resumed: bool) -> Call:
+        asked = self._options.request
+        if asked.body is None:
+            return Call(self.url(state), what, is_resumed, method=asked.method)
+        body = filled(asked.body, {**self._secrets, **self._values(state)})
+        return Call(
+            self.url(state),
+            what,
+            is_resumed,
+            method=asked.method,
+            headers={"Content-Type": "application/json"},
+            body=encode_body(body),
+        )
+
+    def _values(self, state: State) -> dict[str, Any]:
+        return {**self._filters, **self.paginator.values(state)}
+
+    def _own_params(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What no fixed parameter names already goes into the parameter of its own."""
+        named = names_in(self._options.params)
+        names = self._options.value_params
+        params = {names[name]: value for name, value in values.items() if name in names and name not in named}
+        return {param: value for param, value in params.items() if param}
 
     def token(self, following: State | None, *, pages: int, records: int) -> dict[str, Any]:
         return {
@@ -67,14 +105,6 @@ class RestQuery:
             "size": self._size,
             "filters": dict(self._filters),
         }
-
-
-def join_url(base_url: str, path: str) -> str:
-    """A path below the base URL, whose own path is kept."""
-    parts = urlsplit(base_url)
-    route, _, query = path.partition("?")
-    joined = f"{parts.path.rstrip('/')}/{route.lstrip('/')}" if route else parts.path or "/"
-    return urlunsplit((parts.scheme, parts.netloc, joined, query, ""))
 
 
 def _checked_token(options: RestOptions, request: ReadRequest) -> Mapping[str, Any]:
@@ -92,20 +122,19 @@ def _checked_token(options: RestOptions, request: ReadRequest) -> Mapping[str, A
 
 def _paginator(options: RestOptions, request: ReadRequest, size: int) -> Paginator:
     paging = options.pagination
-    param = paging.size_param
     match paging.type:
         case "page_number":
-            return PageNumber(param, size, paging.page_param, paging.first_page)
+            return PageNumber(size, paging.first_page)
         case "offset":
-            return Offset(param, size, paging.offset_param)
+            return Offset(size)
         case "cursor":
-            return Cursor(param, size, paging.cursor_param, paging.cursor_path)
+            return Cursor(size, paging.cursor_path)
         case "next_link":
-            return NextLink(param, size, paging.next_path)
+            return NextLink(size, paging.next_path)
         case "link_header":
-            return LinkHeader(param, size)
+            return LinkHeader(size)
         case "keyset":
-            return Keyset(param, size, paging.after_param, paging.after_id_param, _keyset_start(options, request))
+            return Keyset(size, _keyset_start(options, request))
         case "none":
             return SinglePage()
 
@@ -129,17 +158,14 @@ def _keyset_start(options: RestOptions, request: ReadRequest) -> State:
 
 def _time_filters(options: RestOptions, request: ReadRequest) -> dict[str, str]:
     notation = _notation(options, request)
+    wanted = names_in([options.params, options.request.body])
     filters: dict[str, str] = {}
-    if request.since is not None and options.since_param and options.pagination.type != "keyset":
-        filters[options.since_param] = format_time(request.since.updated_at, *notation)
-    if request.until is not None and options.until_param:
-        filters[options.until_param] = format_time(request.until, *notation)
+    if request.since is not None and options.pagination.type != "keyset" and (options.since_param or "since" in wanted):
+        filters["since"] = format_time(request.since.updated_at, *notation)
+    if request.until is not None and (options.until_param or "until" in wanted):
+        filters["until"] = format_time(request.until, *notation)
     return filters
 
 
 def _notation(options: RestOptions, request: ReadRequest) -> tuple[str, ZoneInfo]:
     return options.time_format or request.cursor_format, ZoneInfo(options.timezone or request.cursor_timezone)
-
-
-def _param(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,17 +10,20 @@ from kwiksync_ops.batch import Page
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.http.address import same_origin_url
-from kwiksync_ops.connectors.http.calls import Call, Caller
+from kwiksync_ops.connectors.http.calls import Caller
 from kwiksync_ops.connectors.http.identity import Identity
-from kwiksync_ops.connectors.http.json_path import MISSING, parse_path, value_at
+from kwiksync_ops.connectors.http.json_path import parse_path
 from kwiksync_ops.connectors.http.json_records import JsonPage, JsonRecords
-from kwiksync_ops.connectors.http.refusals import excerpt, refusal
+from kwiksync_ops.connectors.http.refusals import excerpt
 from kwiksync_ops.connectors.http.retry_after import http_date
 from kwiksync_ops.connectors.http.transport import Answer
 from kwiksync_ops.connectors.rest.access import RestAccess
+from kwiksync_ops.connectors.rest.body import document_of
+from kwiksync_ops.connectors.rest.check import check_system
 from kwiksync_ops.connectors.rest.options import RestOptions
 from kwiksync_ops.connectors.rest.pagination import DistinctCount, LoopWatch, PageView, State
-from kwiksync_ops.connectors.rest.query import RestQuery, join_url
+from kwiksync_ops.connectors.rest.query import RestQuery
+from kwiksync_ops.connectors.rest.told_errors import told_error
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.errors import InsecureTransportError, SystemUnavailableError
 from kwiksync_ops.rate_limit import CallLimiter
@@ -35,7 +38,6 @@ class RestSource:
     ) -> None:
         self._access = RestAccess(credentials, options, limiter, clock)
         self._redactor = self._access.redactor
-        self._clock = clock
 
     def __repr__(self) -> str:
         return f"RestSource({self._redactor.url(self._access.base_url)!r})"
@@ -43,35 +45,15 @@ class RestSource:
     def read(self, request: ReadRequest) -> Iterator[Page]:
         """Pages of one object, as the configured way of paging orders them. See `Source.read`."""
         options = self._access.options(request.source, request.options)
-        query = RestQuery(self._access.base_url, options, request)
-        return _Read(self._caller(options), self._redactor, query, options, request).pages()
+        query = RestQuery(self._access.base_url, options, request, secrets=self._access.body_values())
+        return _Read(self._access.caller(options), self._redactor, query, options, request).pages()
 
     def check(self) -> str:
         """Call the system once and say what was found."""
-        url = join_url(self._access.base_url, self._access.own.check_path)
-        shown = self._redactor.url(url)
-        answer, _ = self._caller(self._access.own).answer(Call(url, what=f"Checking {shown}"))
-        if answer.status in (404, 405):
-            return f"{shown} answered {answer.status}: it is reachable. Set check_path to a path that the system has."
-        if answer.status != 200:
-            raise refusal(answer, what=f"Checking {shown}", redactor=self._redactor)
-        kind = answer.content_type.partition(";")[0]
-        hint = " That is a web page, not an API: check the base URL." if "html" in kind else ""
-        return f"{shown} answered 200 with {kind}, {len(answer.body):,} bytes.{hint}"
+        return check_system(self._access)
 
     def close(self) -> None:
         self._access.session.close()
-
-    def _caller(self, options: RestOptions) -> Caller:
-        return Caller(
-            self._access.session,
-            self._clock,
-            self._redactor,
-            headers=self._access.headers(options),
-            timeouts=options.timeouts,
-            max_bytes=options.limits.max_page_bytes,
-            retry_after_cap_s=options.retry_after_cap_s,
-        )
 
 
 class _Read:
@@ -109,10 +91,9 @@ class _Read:
         self._number += 1
         url = self._query.url(state)
         what = f"Page {self._number} of {self._redactor.url(url)}"
-        answer, calls = self._caller.get(Call(url, what=what, is_resumed=self._number > 1))
+        answer, calls = self._caller.get(self._query.call(state, what=what, is_resumed=self._number > 1))
         try:
-            decoded = self._json.decode(answer.body, _charset(answer))
-            self._check_error(decoded.envelope)
+            decoded = self._decoded(answer, what)
             following = self._following(state, answer, decoded, what)
         except ValueError as exc:
             raise self._nonsense(exc, answer, what) from exc
@@ -174,12 +155,19 @@ class _Read:
             restart=True,
         )
 
-    def _check_error(self, envelope: Any) -> None:
-        if self._options.error_path is None:
-            return
-        told = value_at(envelope, self._options.error_path)
-        if told not in (MISSING, None, "", False, [], {}):
-            raise ValueError(f"it tells an error at {'.'.join(self._options.error_path)!r}")
+    def _decoded(self, answer: Answer, what: str) -> JsonPage:
+        try:
+            decoded = self._json.decode(answer.body, _charset(answer))
+        except ValueError:
+            self._check_error(_document(answer), what)
+            raise
+        self._check_error(decoded.envelope, what)
+        return decoded
+
+    def _check_error(self, document: Any, what: str) -> None:
+        told = told_error(document, self._options, self._redactor)
+        if told is not None:
+            raise told.as_read_error(what, self._options)
 
     def _nonsense(self, reason: ValueError, answer: Answer, what: str) -> SystemUnavailableError:
         is_html = "html" in answer.content_type.lower() or answer.body[:200].lstrip().lower().startswith(b"<")
@@ -195,6 +183,14 @@ class _Read:
 
     def _token(self, following: State | None) -> dict[str, Any]:
         return self._query.token(following, pages=self._number, records=self._count.received)
+
+
+def _document(answer: Answer) -> Any:
+    """The answer, if it is JSON at all."""
+    try:
+        return document_of(answer)
+    except ValueError:
+        return None
 
 
 def _charset(answer: Answer) -> str:

@@ -6,22 +6,23 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
-from urllib.parse import quote, urlencode
-
-import msgspec
+from urllib.parse import quote
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.http.json_path import MISSING, Path, kind_of, value_at
 from kwiksync_ops.connectors.http.refusals import excerpt, refusal
 from kwiksync_ops.connectors.http.retry_after import retry_after_s
+from kwiksync_ops.connectors.http.template import filled
 from kwiksync_ops.connectors.http.transport import Answer
 from kwiksync_ops.connectors.rest.access import RestAccess
+from kwiksync_ops.connectors.rest.body import document_of, encode_body
+from kwiksync_ops.connectors.rest.check import check_system
 from kwiksync_ops.connectors.rest.options import RestOptions
 from kwiksync_ops.connectors.rest.push_options import BulkOptions, Endpoint, PushOptions
-from kwiksync_ops.connectors.rest.query import join_url
+from kwiksync_ops.connectors.rest.told_errors import ToldError, told_error
+from kwiksync_ops.connectors.rest.urls import join_url, url_with
 from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest, Receipt, Repeat
 from kwiksync_ops.errors import ConfigurationError, FatalError, KwikSyncError, RateLimitError, ValidationError
 from kwiksync_ops.rate_limit import CallLimiter
@@ -29,7 +30,6 @@ from kwiksync_ops.vocabulary import Action
 
 log = logging.getLogger(__name__)
 
-_JSON = msgspec.json.Encoder(decimal_format="number")
 _CONFLICTS = frozenset({409, 412, 428})
 _GONE = frozenset({404, 410})
 _TRY_LATER = frozenset({429, 503})
@@ -89,8 +89,7 @@ class RestTarget:
         return [self._look_for(request, push, delivery) for delivery in deliveries]
 
     def check(self) -> str:
-        answer = self._send("GET", join_url(self._access.base_url, self._access.own.check_path), self._access.own)
-        return f"The system answered {answer.status}."
+        return check_system(self._access)
 
     def close(self) -> None:
         self._access.session.close()
@@ -110,14 +109,27 @@ class RestTarget:
         headers = {push.idempotency_header: delivery.idempotency_key} if push.idempotency_header else {}
         if push.etag and delivery.etag:
             headers["If-Match"] = delivery.etag
-        body = None if delivery.action == Action.DELETE else self._fields(push, delivery)
         try:
-            answer = self._call(request, endpoint, headers, body, key=delivery.key)
+            answer = self._call(request, endpoint, headers, self._body(push, endpoint, delivery), key=delivery.key)
         except FatalError:
             raise
         except KwikSyncError as exc:
             return _failed(delivery, exc)
-        return self._receipt(request, push, delivery, answer)
+        return self._receipt(request, push, endpoint, delivery, answer)
+
+    def _body(self, push: PushOptions, endpoint: Endpoint, delivery: Delivery) -> Any:
+        fields = self._fields(push, delivery) if delivery.action != Action.DELETE else None
+        return fields if endpoint.body is None else self._filled(endpoint.body, delivery, fields)
+
+    def _filled(self, template: Any, delivery: Delivery, fields: Any = None) -> Any:
+        own = {
+            "fields": fields,
+            "key": delivery.key,
+            "record_id": delivery.record_id,
+            "idempotency_key": delivery.idempotency_key,
+            "etag": delivery.etag,
+        }
+        return filled(template, {**self._access.body_values(), **own})
 
     def _fields(self, push: PushOptions, delivery: Delivery) -> dict[str, Any]:
         sent = dict(delivery.payload)
@@ -125,15 +137,24 @@ class RestTarget:
             sent[push.correlation_field] = delivery.record_id
         return sent
 
-    def _receipt(self, request: PushRequest, push: PushOptions, delivery: Delivery, answer: Answer) -> Receipt:
+    def _receipt(
+        self, request: PushRequest, push: PushOptions, endpoint: Endpoint, delivery: Delivery, answer: Answer
+    ) -> Receipt:
         receipt = self._told(delivery, answer.status, self._said(answer), answer)
-        if receipt.outcome != Outcome.CONFIRMED or delivery.action == Action.DELETE:
+        options = self._access.options(request.source, request.options)
+        is_done = delivery.action == Action.DELETE and options.error_path is None
+        if receipt.outcome != Outcome.CONFIRMED or is_done:
             return receipt
         try:
-            document = _document(answer)
+            document = document_of(answer)
         except ValueError:
             why = f"The system answered {answer.status}, and what it said can't be read."
             return Receipt(delivery.id, Outcome.UNKNOWN, message=why)
+        error = self._error_in(document, options, f"{endpoint.method} {endpoint.path}")
+        if error is not None:
+            return self._told(delivery, error.as_status(options.error_codes), error.said)
+        if delivery.action == Action.DELETE:
+            return receipt
         key_path = push.key_path or tuple(request.key_field.split("."))
         receipt = replace(
             receipt,
@@ -142,6 +163,13 @@ class RestTarget:
             job=_text(value_at(document, push.confirm.job_path)) if push.confirm.by == "job" else None,
         )
         return receipt if push.confirm.by == "answer" else replace(receipt, outcome=Outcome.ACCEPTED)
+
+    def _error_in(self, document: Any, options: RestOptions, what: str) -> ToldError | None:
+        """The error that an answer with status 200 tells. Raises what is about us, not about a record."""
+        error = told_error(document, options, self._access.redactor)
+        if error is not None and error.code in options.error_codes.denied:
+            raise error.as_read_error(what, options)
+        return error
 
     def _told(self, delivery: Delivery, status: int, said: str, answer: Answer | None = None) -> Receipt:
         """What a status means for a delivery."""
@@ -167,8 +195,8 @@ class RestTarget:
     def _push_bulk(
         self, request: PushRequest, push: PushOptions, bulk: BulkOptions, deliveries: Sequence[Delivery]
     ) -> list[Receipt]:
-        elements = [self._element(push, bulk, delivery) for delivery in deliveries]
-        body = {bulk.records_path: elements} if bulk.records_path else elements
+        options = self._access.options(request.source, request.options)
+        body = self._bulk_body(push, bulk, deliveries)
         try:
             answer = self._call(request, Endpoint(bulk.method, bulk.path), {}, body)
         except FatalError:
@@ -176,9 +204,12 @@ class RestTarget:
         except KwikSyncError as exc:
             return [_failed(delivery, exc) for delivery in deliveries]
         if not 200 <= answer.status < 300:
-            return self._refused_whole(deliveries, answer)
+            return self._refused_whole(deliveries, answer.status, self._said(answer), answer)
         try:
-            document = _document(answer)
+            document = document_of(answer)
+            error = self._error_in(document, options, f"{bulk.method} {bulk.path}")
+            if error is not None:
+                return self._refused_whole(deliveries, error.as_status(options.error_codes), error.said)
             results = value_at(document, bulk.results_path)
             if push.confirm.by == "job" and not isinstance(results, list):
                 job = _text(value_at(document, push.confirm.job_path))
@@ -188,6 +219,12 @@ class RestTarget:
             why = f"The system answered {answer.status}, and what it said can't be used: {exc}."
             return [Receipt(delivery.id, Outcome.UNKNOWN, message=why) for delivery in deliveries]
         return [self._bulk_receipt(push, bulk, delivery, by_id.get(delivery.id)) for delivery in deliveries]
+
+    def _bulk_body(self, push: PushOptions, bulk: BulkOptions, deliveries: Sequence[Delivery]) -> Any:
+        elements = [self._element(push, bulk, delivery) for delivery in deliveries]
+        if bulk.body is not None:
+            return filled(bulk.body, {**self._access.body_values(), "records": elements})
+        return {bulk.records_path: elements} if bulk.records_path else elements
 
     def _element(self, push: PushOptions, bulk: BulkOptions, delivery: Delivery) -> dict[str, Any]:
         """A delivery as an element of a bulk call."""
@@ -202,18 +239,19 @@ class RestTarget:
         }
         return element | {name: value for name, value in beside.items() if name and value is not None}
 
-    def _refused_whole(self, deliveries: Sequence[Delivery], answer: Answer) -> list[Receipt]:
+    def _refused_whole(
+        self, deliveries: Sequence[Delivery], status: int, said: str, answer: Answer | None = None
+    ) -> list[Receipt]:
         """Of one record it is that record's fault; of many nothing was applied, and fewer may go."""
-        said = self._said(answer)
-        if len(deliveries) == 1 or answer.status >= 500 or answer.status in (408, 429):
-            return [self._told(delivery, answer.status, said, answer) for delivery in deliveries]
-        message = f"answered {answer.status} to a call of {len(deliveries)} records, {said!r}"
+        if len(deliveries) == 1 or status >= 500 or status in (408, 429):
+            return [self._told(delivery, status, said, answer) for delivery in deliveries]
+        message = f"answered {status} to a call of {len(deliveries)} records, {said!r}"
         return [Receipt(delivery.id, Outcome.UNSENT, message=message) for delivery in deliveries]
 
     def _bulk_receipt(self, push: PushOptions, bulk: BulkOptions, delivery: Delivery, result: Any) -> Receipt:
         if result is None:
             return Receipt(delivery.id, Outcome.UNKNOWN, message="The answer has no result for it.")
-        status = value_at(result, bulk.status_path)
+        status = value_at(result, bulk.status_path) if bulk.status_path else 200
         if not isinstance(status, int) or isinstance(status, bool):
             return Receipt(
                 delivery.id, Outcome.UNKNOWN, message=self._text(f"Its result has no status: {_shown(result)}")
@@ -241,7 +279,7 @@ class RestTarget:
             if answer.status != 200:
                 passes = answer.status in _TRY_LATER or answer.status >= 500
                 return (Outcome.ACCEPTED if passes else Outcome.UNKNOWN), f"The job {job}: answered {answer.status}."
-            document = _document(answer)
+            document = document_of(answer)
         except FatalError:
             raise
         except (KwikSyncError, ValueError) as exc:
@@ -295,26 +333,42 @@ class RestTarget:
 
     def _read(self, request: PushRequest, push: PushOptions, delivery: Delivery) -> tuple[Any, str | None]:
         """The record as the system has it, None where it has none, MISSING where it can't be asked for."""
-        if delivery.key is not None:
-            if push.read is None:
-                return MISSING, None
-            answer = self._call(request, Endpoint("GET", push.read.path), {}, None, key=delivery.key)
-            if answer.status in _GONE:
-                return None, None
-            return self._sound(answer, push.read.record_path, dict), answer.headers.get("ETag") if push.etag else None
-        if push.find is None:
+        if delivery.key is None:
+            return self._find(request, push, delivery), None
+        if push.read is None:
             return MISSING, None
-        path = f"{push.find.path}?{urlencode({push.find.param: delivery.record_id})}"
-        answer = self._call(request, Endpoint("GET", path), {}, None)
-        records = self._sound(answer, push.find.records_path, list)
-        mine = tuple(push.find.field.split("."))
-        found = [one for one in records if _text(value_at(one, mine)) == delivery.record_id]
-        return (found[0] if found else None), None
+        endpoint = Endpoint(push.read.method, push.read.path)
+        body = None if push.read.body is None else self._filled(push.read.body, delivery)
+        answer = self._call(request, endpoint, {}, body, key=delivery.key)
+        found = None if answer.status in _GONE else self._sound(request, answer, push.read.record_path, dict)
+        return found, answer.headers.get("ETag") if push.etag and found is not None else None
 
-    def _sound(self, answer: Answer, path: Path, kind: type) -> Any:
+    def _find(self, request: PushRequest, push: PushOptions, delivery: Delivery) -> Any:
+        """The record that holds our own id."""
+        if push.find is None:
+            return MISSING
+        params = {push.find.param: delivery.record_id} if push.find.param else {}
+        endpoint = Endpoint(push.find.method, url_with(push.find.path, params))
+        body = None if push.find.body is None else self._filled(push.find.body, delivery)
+        answer = self._call(request, endpoint, {}, body)
+        records = self._sound(request, answer, push.find.records_path, list) or ()
+        mine = tuple(push.find.field.split("."))
+        return next((one for one in records if _text(value_at(one, mine)) == delivery.record_id), None)
+
+    def _sound(self, request: PushRequest, answer: Answer, path: Path, kind: type) -> Any:
+        """What stands at the path; None where the system says that there is nothing. Raises ValueError."""
         if answer.status != 200:
             raise refusal(answer, what="Looking for a delivery", redactor=self._access.redactor)
-        found = value_at(_document(answer), path)
+        document = document_of(answer)
+        options = self._access.options(request.source, request.options)
+        error = self._error_in(document, options, "Looking for a delivery")
+        if error is not None:
+            if error.code in options.error_codes.gone:
+                return None
+            raise ValueError(f"the system tells an error: {error.said}")
+        found = value_at(document, path)
+        if kind is dict and path and (found is None or (found is MISSING and value_at(document, path[:-1]) == [])):
+            return None
         if not isinstance(found, kind):
             raise ValueError(  # noqa: TRY004  # it is the answer that is wrong
                 f"the answer has {kind_of(found)} at {'.'.join(path)!r}, not {kind_of(kind())}"
@@ -355,7 +409,7 @@ class RestTarget:
             headers={**self._access.headers(options), **sent, **(headers or {})},
             timeouts=options.timeouts,
             max_bytes=options.limits.max_page_bytes,
-            body=_JSON.encode(body) if body is not None else None,
+            body=encode_body(body) if body is not None else None,
         )
 
     def _said(self, answer: Answer) -> str:
@@ -385,14 +439,6 @@ def _by_delivery(bulk: BulkOptions, deliveries: Sequence[Delivery], results: Any
     if len(results) != len(deliveries):
         raise ValueError(f"{len(deliveries)} records were sent, and {len(results)} results came")
     return {delivery.id: one for delivery, one in zip(deliveries, results, strict=True)}
-
-
-def _document(answer: Answer) -> Any:
-    """The JSON of an answer; a number with a fraction stays exact. Raises ValueError."""
-    try:
-        return json.loads(answer.body, parse_float=Decimal) if answer.body else {}
-    except RecursionError as exc:
-        raise ValueError("the answer is nested too deep") from exc
 
 
 def _holds(record: Any, payload: Mapping[str, Any]) -> bool:
