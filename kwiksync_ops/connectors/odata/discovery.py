@@ -67,10 +67,11 @@ class ODataDiscovery:
         return given
 
     def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
+        """The first records by key, which a service that does not page by itself has to be asked for so."""
         _, _, entity_set = self._access.entity_set(name, self._access.own)
         key = entity_set.keys[0] if len(entity_set.keys) == 1 else COMPOSITE
         paging = {"pagination": {"type": "keyset"}} if entity_set.keys else {}
-        return first_page(self._source, ReadRequest(name, key=key, page_records=records, options={**paging, **options}))
+        return first_page(self._source, ReadRequest(name, key=key, page_records=records, options={**options, **paging}))
 
     def close(self) -> None:
         self._access.close()

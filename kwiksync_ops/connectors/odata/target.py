@@ -206,7 +206,7 @@ class ODataTarget:
             **self._access.headers(table.options, table.service.version),
             "Content-Type": call.content_type,
             "Accept": "application/json" if is_json else "multipart/mixed",
-            **({"Prefer": "odata.continue-on-error"} if table.service.version == "v4" else {}),
+            "Prefer": "odata.continue-on-error",
         }
         path = with_query("$batch", table.options.params)
         try:
