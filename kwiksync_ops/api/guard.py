@@ -6,6 +6,7 @@ import json
 import uuid
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kwiksync_ops.errors import ValidationError
@@ -20,10 +21,6 @@ HEADERS = {
 }
 
 
-class _TooLargeError(Exception):
-    pass
-
-
 class Guard:
     """ASGI middleware. A body that is larger than it says is cut off in the middle."""
 
@@ -35,23 +32,15 @@ class Guard:
             return await self._app(scope, receive, send)
         state = scope.setdefault("state", {})
         state["request_id"] = uuid.uuid4().hex
-        has_begun = False
 
         async def guarded_send(message: Message) -> None:
-            nonlocal has_begun
             if message["type"] == "http.response.start":
-                has_begun = True
                 _add_headers(message, state)
             await send(message)
 
-        if too_much := _fault(scope):
-            return await _refuse(guarded_send, state["request_id"], *too_much)
-        try:
-            return await self._app(scope, _bounded(receive), guarded_send)
-        except _TooLargeError:
-            if has_begun:
-                raise
-            return await _refuse(guarded_send, state["request_id"], *_BODY)
+        if fault := _fault(scope):
+            return await _refuse(guarded_send, state["request_id"], *fault)
+        return await self._app(scope, _bounded(receive), guarded_send)
 
 
 _BODY = (413, f"The body is larger than {MAX_BODY_BYTES:,} bytes.", "Send less at once.")
@@ -77,7 +66,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _TooLargeError
+            raise HTTPException(*_BODY[:2])
         return message
 
     return bounded

@@ -140,7 +140,7 @@ def _valid(connection: Connection, name: str, clock: Clock) -> list[IssuedKey]:
     valid = [key for key in issued_keys.list_keys(connection, name) if key.is_valid(clock.now())]
     if not valid:
         raise ConfigurationError(
-            f"{name} has no valid Customer Key.", remedy="Look at kwiksync keys issued; kwiksync keys issue makes one."
+            f"{name} has no valid Customer Key.", remedy="Look at kwiksync keys list; kwiksync keys issue makes one."
         )
     return valid
 
