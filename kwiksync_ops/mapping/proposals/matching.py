@@ -262,15 +262,14 @@ def _words(table: RecordTable, column: Column, profile: FieldProfile) -> _Eviden
     if known is None:
         return _Evidence()
     count = len(profile.counts)
+    if count > _MOST_WORDS:
+        return _Evidence(-0.3, f"{count:,} different values are too many for a {column.name}")
     told = sum(_value_of(known, profile, text) is not None for text in profile.counts)
     share = told / count
-    if share >= _SAME_VALUES / 2:
-        reason = (
-            f"{told} of its {count} values mean a {column.name}" if count > 1 else f"its value means a {column.name}"
-        )
-        return _Evidence(0.15 * share, reason, alone=0.55 if share >= _SAME_VALUES and count > 2 else 0.0)
-    many = count > 20 and not profile.declared.choices
-    return _Evidence(-0.3 if many else -0.1, f"{told} of its {count} values mean a {column.name}")
+    if share < _SAME_VALUES / 2:
+        return _Evidence(-0.1, f"{told} of its {count} values mean a {column.name}")
+    reason = f"{told} of its {count} values mean a {column.name}" if count > 1 else f"its value means a {column.name}"
+    return _Evidence(0.15 * share, reason, alone=0.55 if share >= _SAME_VALUES and count > 2 else 0.0)
 
 
 def _position(column: Column, profile: FieldProfile) -> bool:

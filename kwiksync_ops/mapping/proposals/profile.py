@@ -18,6 +18,7 @@ from kwiksync_ops.vocabulary import ColumnType
 
 MAX_DEPTH = 4
 EXAMPLES = 3
+NOTATION_TEXTS = 300
 _FILLERS = frozenset(
     {"", "?", "??", "-", "--", "n/a", "N/A", "#N/A", "null", "NULL", "None", "nil", "0000-00-00", "0000-00-00 00:00:00"}
 )
@@ -121,7 +122,7 @@ def profile_values(name: str, values: Sequence[Any], total: int, declared: Decla
     texts = [text for text in map(text_of, given) if not isinstance(text, Fault)]
     fillers = tuple(sorted({text for text in texts if text in _FILLERS}))
     counts = Counter(text for text in texts if text not in _FILLERS)
-    notation = _notation(name, given, list(counts), about)
+    notation = _notation(name, given, list(counts)[:NOTATION_TEXTS], about)
     return FieldProfile(
         name=name,
         type=_type(given, counts, notation, about),
