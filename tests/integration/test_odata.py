@@ -270,7 +270,7 @@ def test_records_with_odd_keys_are_created_changed_and_deleted(system: System, w
     if written == "json" and system.version == "v2":
         return  # version 2 has no batches of JSON
     with closing(system.target({"push": FORMATS[written]})) as target:
-        keys = [f"{system.version} {written} {key}" for key in ODD]
+        keys = [f"{system.version} {written} {key}" for key in ODD[:6]]
         fields = {"name": "new", "amount": Decimal("7.50"), "visits": 2**53 + 1, "due": "2026-03-01", "note": "n"}
         creates = [delivery(key, **fields) for key in keys]
         receipts = push(target, *creates)

@@ -165,7 +165,7 @@ class _Read:
         except ValueError as exc:
             raise ConfigurationError(f"The read of {self._request.source} can't go on: {exc}.") from exc
         what = f"Page {self._number} of {self._access.shown(url)}"
-        is_resumed = self._number > 1
+        is_resumed = "link" in state  # a link is the system's, and it may forget it; a position is ours
         answer, _ = self._access.caller(self._options, self._headers).answer(Call(url, what, is_resumed))
         if answer.status != 200:
             raise self._access.refused(answer, what, is_resumed=is_resumed)
