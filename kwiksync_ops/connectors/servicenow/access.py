@@ -153,13 +153,13 @@ class _Session(HttpsSession):
 
     def send(self, method: str, url: str, **call: Any) -> Answer:
         answer = super().send(method, url, **call)
-        wait_s = _seconds_to_reset(answer) if answer.status == 429 else None
+        wait_s = seconds_to_reset(answer) if answer.status == 429 else None
         if wait_s is None:
             return answer
         return replace(answer, headers=CaseInsensitiveDict({**answer.headers, "Retry-After": str(wait_s)}))
 
 
-def _seconds_to_reset(answer: Answer) -> int | None:
+def seconds_to_reset(answer: Answer) -> int | None:
     """Until the rate limit's window ends, by the instance's own clock; None where `Retry-After` says it."""
     reset = answer.headers.get("X-RateLimit-Reset", "")
     sent = http_date(answer.headers.get("Date"))
