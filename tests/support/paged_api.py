@@ -43,7 +43,10 @@ class PagedApi:
         return getattr(self, f"_{self.style}")(request)
 
     def _window(self, query: Mapping[str, str], start: int) -> list[Record]:
-        return self.records[start : start + min(int(query.get("limit", "1000")), self.cap)]
+        return self._window_of(self.records[start:], query)
+
+    def _window_of(self, records: list[Record], query: Mapping[str, str]) -> list[Record]:
+        return records[: min(int(query.get("limit", "1000")), self.cap)]
 
     def _none(self, request: Request) -> Response:
         return json_response(self.records)
@@ -83,7 +86,12 @@ class PagedApi:
     def _keyset(self, request: Request) -> Response:
         after = (request.query.get("changed_after", ""), request.query.get("after_id", ""))
         later = [record for record in self.records if (record["updated_at"], record["id"]) > after]
-        return json_response({"data": later[: min(int(request.query["limit"]), self.cap)]})
+        return json_response({"data": self._window_of(later, request.query)})
+
+    def _key(self, request: Request) -> Response:
+        ordered = sorted(self.records, key=lambda record: record["id"])
+        later = [record for record in ordered if record["id"] > request.query.get("after_id", "")]
+        return json_response({"data": self._window_of(later, request.query)})
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -94,5 +102,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "next_link": {"records_path": "data", "pagination": {"type": "next_link", "next_path": "links.next"}},
     "link_header": {"records_path": "data", "pagination": {"type": "link_header"}},
     "keyset": {"records_path": "data", "pagination": {"type": "keyset"}},
+    "key": {"records_path": "data", "pagination": {"type": "key"}},
 }
 """The connector's options for each style."""

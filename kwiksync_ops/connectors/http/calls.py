@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.http.address import same_origin_url
-from kwiksync_ops.connectors.http.refusals import refusal
+from kwiksync_ops.connectors.http.refusals import is_rate_limit, refusal
 from kwiksync_ops.connectors.http.retry_after import UNSAID_WAIT_S, retry_after_s
 from kwiksync_ops.connectors.http.session import HttpsSession
 from kwiksync_ops.connectors.http.timeouts import Timeouts
@@ -115,7 +115,7 @@ class Caller:
     def _wait_before_resend(self, answer: Answer) -> float | None:
         """Seconds, or None for an answer that is to be taken as it is."""
         asked_s = retry_after_s(answer.headers, self._clock.now())
-        if answer.status == 429:
+        if is_rate_limit(answer):
             return UNSAID_WAIT_S if asked_s is None else asked_s
         return (asked_s or 0.0) if answer.status in PASSING_FAILURES else None
 

@@ -38,12 +38,12 @@ def refusal(
     """
     said = excerpt(answer, redactor)
     told = f"{what}: answered {answer.status}" + (f", {said!r}" if said else "")
-    if answer.status in (401, 403):
-        return _denied(answer, told)
-    if answer.status == 429:
+    if is_rate_limit(answer):
         return RateLimitError(
             f"{told}.", remedy="Lower limits.calls_per_minute of the system, or sync off-peak.", retry_after_s=wait_s
         )
+    if answer.status in (401, 403):
+        return _denied(answer, told)
     if answer.status == 408:
         return ConnectionTimeoutError(f"{told}.", remedy="The system gave up waiting; it is tried again.")
     if answer.status >= 500 or answer.status < 400:
@@ -56,6 +56,11 @@ def refusal(
         f"{told}.",
         remedy="Check the base URL, the table's source and its rest options: the system refuses this request.",
     )
+
+
+def is_rate_limit(answer: Answer) -> bool:
+    """Whether the system was called too often; some say so by 403, and how long to wait."""
+    return answer.status == 429 or (answer.status == 403 and "Retry-After" in answer.headers)
 
 
 def _denied(answer: Answer, told: str) -> KwikSyncError:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from kwiksync_ops.connectors.http.json_path import MISSING, Path, keys_at, value_at
 
-PaginationType = Literal["none", "page_number", "offset", "cursor", "next_link", "link_header", "keyset"]
+PaginationType = Literal["none", "page_number", "offset", "cursor", "next_link", "link_header", "keyset", "key"]
 VALUES = ("size", "page", "offset", "cursor", "after", "after_id")
 State = Mapping[str, Any]
 """JSON: where a page is. Each way of paging has its own keys."""
@@ -156,6 +156,24 @@ class Keyset(_Sized):
         if _is_no_key(page.last_cursor) or _is_no_key(page.last_key):
             raise ValueError("the last record has no change time and id to go on after")
         return {"after": _json_value(page.last_cursor), "after_id": _json_value(page.last_key)}
+
+
+@dataclass(frozen=True)
+class ByKey(_Sized):
+    """The id of the last record, where records come in the order of their ids; ends at an empty page.
+
+    Nothing is lost or doubled when rows come and go; one that changes after its page is read by the next sync.
+    """
+
+    def first(self) -> State:
+        return {}
+
+    def following(self, state: State, page: PageView) -> State | None:
+        if not page.count:
+            return None
+        if _is_no_key(page.last_key):
+            raise ValueError("the last record has no id to go on after")
+        return {"after_id": _json_value(page.last_key)}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from kwiksync_ops.connectors.http.template import filled, names_in
 from kwiksync_ops.connectors.rest.body import encode_body
 from kwiksync_ops.connectors.rest.options import RestOptions
 from kwiksync_ops.connectors.rest.pagination import (
+    ByKey,
     Cursor,
     EndOfRead,
     Keyset,
@@ -135,6 +136,8 @@ def _paginator(options: RestOptions, request: ReadRequest, size: int) -> Paginat
             return LinkHeader(size)
         case "keyset":
             return Keyset(size, _keyset_start(options, request))
+        case "key":
+            return ByKey(size)
         case "none":
             return SinglePage()
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.http.json_path import MISSING, Path, kind_of, value_at
-from kwiksync_ops.connectors.http.refusals import excerpt, refusal
+from kwiksync_ops.connectors.http.refusals import excerpt, is_rate_limit, refusal
 from kwiksync_ops.connectors.http.retry_after import retry_after_s
 from kwiksync_ops.connectors.http.template import filled
 from kwiksync_ops.connectors.http.transport import Answer
@@ -389,6 +389,8 @@ class RestTarget:
         options = self._access.options(request.source, request.options)
         path = endpoint.path.replace("{key}", quote(key or "", safe="")).replace("{job}", quote(job or "", safe=""))
         answer = self._send(endpoint.method, join_url(self._access.base_url, path), options, headers, body)
+        if is_rate_limit(answer):
+            return replace(answer, status=429)
         if answer.status in (401, 403):
             raise refusal(answer, what=f"{endpoint.method} {path}", redactor=self._access.redactor)
         return answer

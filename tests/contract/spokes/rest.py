@@ -1,4 +1,4 @@
-"""REST systems: each way of paging, one record a call and many."""
+"""REST systems: each way of paging, one record a call and many, and the dialects that are no plain REST."""
 
 from __future__ import annotations
 
@@ -18,35 +18,41 @@ from kwiksync_ops.connectors.target import PushRequest, Target
 from kwiksync_ops.rate_limit import Unlimited
 from kwiksync_ops.testing import ManualClock
 from tests.contract.spoke import Ability, Fault, Row
-from tests.support import https_server, paged_api, target_app
+from tests.support import desk_apps, https_server, paged_api, target_app
 from tests.support.https_server import HttpsServer, Request, Response
 
 _PAGED = tuple(style for style in paged_api.OPTIONS if style not in ("none", "keyset"))
+_DIALECTS = {"graphql": desk_apps.GRAPHQL, "rpc": desk_apps.RPC, "search": desk_apps.SEARCH}
 _BULK_PUSH = {"bulk": target_app.BULK, "repeat": "idempotent"}
 _PUSH = {"single": target_app.PUSH, "bulk": _BULK_PUSH}
 
-VARIANTS = (*_PUSH, *_PAGED)
-LACKS = {style: frozenset({Ability.STEADY, Ability.WRITES}) for style in _PAGED}
+VARIANTS = (*_PUSH, *_PAGED, *_DIALECTS)
+LACKS = {
+    **{style: frozenset({Ability.STEADY, Ability.WRITES}) for style in _PAGED},
+    "key": frozenset({Ability.WRITES}),
+    "search": frozenset({Ability.WRITES}),
+}
 
 
 class RestSpoke:
+    """A server whose next answer a test may spoil. What holds the records, and how it is asked, says `variant`."""
+
     def __init__(self, server: HttpsServer, variant: str, ca_file: str) -> None:
         self.clock = ManualClock()
         self.call_records = 10 if variant == "bulk" else 1
+        self._source = variant if variant in _DIALECTS else "records"
+        self._app = _dialect(variant, server) if variant in _DIALECTS else _plain(variant, server)
         style = "keyset" if variant in _PUSH else variant
         self._options = {
-            **paged_api.OPTIONS[style],
-            "push": _PUSH.get(variant, target_app.PUSH),
+            **(_DIALECTS.get(variant) or {**paged_api.OPTIONS[style], "push": _PUSH.get(variant, target_app.PUSH)}),
             "allow_hosts": ["127.0.0.0/8"],
             "timeouts": {"read_s": 0.3},
         }
-        self._credentials = Credentials(server.url("/api"), token="a-token", ca_file=ca_file)
-        self._app = target_app.TargetApp(server, keys=30)
-        self._paged = paged_api.PagedApi(style, [])
-        server.on(paged_api.PATH, self._read)
+        who = {"login": desk_apps.LOGIN, "password": desk_apps.PASSWORD} if variant == "rpc" else {"token": "a-token"}
+        self._credentials = Credentials(server.url("/api"), ca_file=ca_file, **who)
         self._answer = server.answer
         server.answer = self._answer_or_fail  # type: ignore[method-assign]  # stands before every path
-        self._fault: Fault | None = None
+        self._faults: list[Fault] = []
         self._calls_before = 0
 
     def fill(self, rows: Sequence[Row]) -> None:
@@ -60,9 +66,11 @@ class RestSpoke:
         return {key: self.row_of(record) for key, record in self._app.records.items()}
 
     def fail(self, fault: Fault, *, after_calls: int = 0) -> None:
-        self._fault, self._calls_before = fault, after_calls
+        renewed = fault == Fault.UNAUTHORIZED and self._source == "rpc"  # a new session does not help either
+        self._faults, self._calls_before = [fault] * (2 if renewed else 1), after_calls
 
     def row_of(self, record: Any) -> Row:
+        record = record.get("source", record)
         changed = datetime.fromisoformat(record.get("updated_at", "2026-01-15T12:00:00Z"))
         return Row(id=record["id"], name=record["name"], note=record["note"], amount=record["amount"], changed=changed)
 
@@ -79,7 +87,9 @@ class RestSpoke:
         return open_target("rest", self._credentials, self._options, Unlimited(), self.clock)
 
     def request(self, **changes: Any) -> ReadRequest:
-        return ReadRequest("records", "id", **{"cursor_field": "updated_at", "page_records": 10, **changes})
+        nested = "source." if self._source == "search" else ""
+        fields = {"key": f"{nested}id", "cursor_field": f"{nested}updated_at"}
+        return ReadRequest(self._source, **{**fields, "page_records": 10, **changes})
 
     def push_request(self) -> PushRequest:
         return PushRequest("tickets", "id")
@@ -88,17 +98,13 @@ class RestSpoke:
         changed = row["changed"].isoformat().replace("+00:00", "Z")
         return {"id": row["id"], **self.payload_of(row), "updated_at": changed}
 
-    def _read(self, request: Request) -> Response | https_server.Fault:
-        self._paged.records = sorted(self._app.records.values(), key=lambda each: (each["updated_at"], each["id"]))
-        return self._paged(request)
-
     def _answer_or_fail(self, request: Request) -> Response | https_server.Fault:
-        if self._fault is None:
+        if not self._faults or b"session.login" in request.body:
             return self._answer(request)
         if self._calls_before:
             self._calls_before -= 1
             return self._answer(request)
-        fault, self._fault = self._fault, None
+        fault = self._faults.pop()
         if fault == Fault.UNAUTHORIZED:
             return Response(401)
         if fault == Fault.TOO_MANY:
@@ -112,6 +118,29 @@ class RestSpoke:
         if fault == Fault.SILENCE or not isinstance(answer, Response):
             return https_server.silence
         return Response(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+
+
+def _plain(variant: str, server: HttpsServer) -> target_app.TargetApp:
+    app = target_app.TargetApp(server, keys=30)
+    paged = paged_api.PagedApi("keyset" if variant in _PUSH else variant, [])
+
+    def read(request: Request) -> Response | https_server.Fault:
+        paged.records = sorted(app.records.values(), key=desk_apps.place_of)
+        return paged(request)
+
+    server.on(paged_api.PATH, read)
+    return app
+
+
+def _dialect(variant: str, server: HttpsServer) -> desk_apps.Store:
+    store = desk_apps.Store()
+    if variant == "graphql":
+        desk_apps.GraphqlDesk(store, server)
+    elif variant == "rpc":
+        desk_apps.RpcDesk(store, server)
+    else:
+        desk_apps.serve_search(store, server)
+    return store
 
 
 @contextmanager
