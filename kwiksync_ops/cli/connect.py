@@ -33,7 +33,12 @@ def connect(
         ),
     ] = None,
     catalogue: Annotated[
-        str, typer.Option("--catalogue", metavar="URL|FILE", help="rest: an OpenAPI document that lists the objects.")
+        str,
+        typer.Option(
+            "--catalogue",
+            metavar="NAME",
+            help="rest: an OpenAPI document (path, URL or file). sql: a schema. odata: a service.",
+        ),
     ] = "",
     options: Annotated[
         list[str] | None,

@@ -30,7 +30,7 @@ LIKELY = 0.4
 """From this score on an object is proposed for a table."""
 _NAME_SHARE = 0.6
 _MAX_REFERENCE = 32
-_LONG_ID = 16
+_LONG_ID, _SAME_FIELDS = 16, 0.8
 _WISHED = "as you said"
 
 
@@ -207,15 +207,18 @@ def _choice(inspected: Inspected, table: str) -> TableChoice:
 
 
 def _are_same_records(one: Inspected, other: Inspected) -> bool:
-    """Whether one of the two is a view of the other, or what it inherits from: their ids are unique in the system."""
-    keys, others = _long_ids(one), _long_ids(other)
-    return bool(keys and others) and len(keys & others) * 2 > min(len(keys), len(others))
+    """Whether one is a view of the other, or what it inherits from: keys that both have, of the same name.
 
-
-def _long_ids(inspected: Inspected) -> frozenset[str]:
-    key = _key(inspected, None)
-    is_long = key is not None and key.field.mean_length >= _LONG_ID
-    return frozenset(key.field.texts) if key and is_long else frozenset()
+    Numbers that count up are the same in unrelated objects; then it takes the same fields too.
+    """
+    key, other_key = _key(one, None), _key(other, None)
+    if key is None or other_key is None or key.field.name != other_key.field.name:
+        return False
+    keys, others = set(key.field.texts), set(other_key.field.texts)
+    are_shared = len(keys & others) * 2 > min(len(keys), len(others))
+    names, other_names = ({field.name for field in inspected.fields} for inspected in (one, other))
+    are_alike = len(names & other_names) >= _SAME_FIELDS * max(len(names), len(other_names))
+    return are_shared and (are_alike or key.field.mean_length >= _LONG_ID)
 
 
 def _proposal(

@@ -62,7 +62,7 @@ _ANYWHERE = {
     "ticket": "ticket, ticket id, work order, service order, parent, order id ~ request, order, call",
     "type": "type, deliverable type, document type ~ category, class, kind",
     "work_notes": "work notes, remark, work log, journal, internal remark ~ details, description, log, text",
-    "opened_at": "opened at, open date, opened, created at, creation date, reported at "
+    "opened_at": "opened at, open date, opened, created at, created, creation date, reported at "
     "~ entry date, request date, start date, received at, sys created on",
     "zip": "zip, postal code, zip code",
 }

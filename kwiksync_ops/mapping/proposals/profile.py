@@ -22,7 +22,7 @@ NOTATION_TEXTS = 300
 _FILLERS = frozenset(
     {"", "?", "??", "-", "--", "n/a", "N/A", "#N/A", "null", "NULL", "None", "nil", "0000-00-00", "0000-00-00 00:00:00"}
 )
-_TRUTHS = frozenset({"true", "false", "yes", "no", "0", "1"})
+_TRUTHS = (frozenset({"true", "false"}), frozenset({"yes", "no"}))
 _NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.DECIMAL})
 _SIGNS = 15
 """Numbers with more digits, or with zeros in front, are codes."""
@@ -178,13 +178,15 @@ def _type(
 
 
 def _are_truths(counts: Mapping[str, int]) -> bool:
+    """Both words of a pair: `no` alone may be Norway."""
     words = {text.lower() for text in counts}
-    return words <= _TRUTHS and len(words) <= 2 and not words <= {"0", "1"}
+    return words in _TRUTHS or words <= _TRUTHS[0]
 
 
 def _is_number(text: str) -> bool:
     digits = text.lstrip("+-")
-    if len(digits) > _SIGNS or (digits.startswith("0") and digits[1:2].isdigit()):
+    is_code = digits.startswith("0") and digits[1:2].isdigit()
+    if is_code or (len(digits) > _SIGNS and "." not in digits):
         return False
     try:
         return Decimal(text).is_finite() and text.strip() == text

@@ -98,12 +98,19 @@ def test_a_table_that_was_said_stands_whatever_it_is_like() -> None:
     assert ("/api/sites", "assets", "as you said") in [(each.object, each.table, each.reason) for each in found]
 
 
+def named(prefix: str, **more: str) -> list[dict[str, Any]]:
+    return [{"sys_id": f"{prefix}{at}", "number": f"I{at}", "short_description": "a", **more} for at in range(10)]
+
+
 def test_an_object_that_holds_the_same_records_as_a_chosen_one_is_left_out() -> None:
-    records = [{"sys_id": f"{at:032x}", "number": f"I{at}", "short_description": "a"} for at in range(10)]
-    found = choose_tables([inspected("incident", records), inspected("task", records)])
-    assert [choice.object for choice in found] == ["incident"]
-    short = [{**record, "sys_id": str(at)} for at, record in enumerate(records)]
-    assert len(choose_tables([inspected("incident", short), inspected("task", short)])) == 2
+    def chosen(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> int:
+        return len(choose_tables([inspected("incident", one), inspected("task", other)]))
+
+    long = "0123456789abcdef"
+    assert chosen(named(long), named(long, due="1", state="2", ticket="3")) == 1
+    assert chosen(named("A"), named("A")) == 1
+    assert chosen(named("A"), named("B")) == 2
+    assert chosen(named(""), named("", due="1", state="2", ticket="3")) == 2
 
 
 def test_key_cursor_and_references_are_proposed() -> None:
