@@ -1267,6 +1267,10 @@ class TestFaults:
         statuses = [api.get("/api/now/table/sys_user").status_code for _ in range(5)]
 
         assert statuses == [200, 500, 500, 200, 200]
+        running.instance.faults.add("lost", path="/table/incident")
+        assert send(api, item(1, "GET"))["serviced_requests"][0]["status_code"] == 200
+        with pytest.raises(requests.exceptions.ConnectionError):
+            api.get()
         running.instance.faults.add("server_error", times=None)
         assert [api.get().status_code for _ in range(3)] == [503] * 3
         running.instance.faults.clear()

@@ -88,8 +88,8 @@ class Fault:
         return self.path in request.path and self.method in ("", request.method)
 
     def strikes(self, request: Request) -> bool:
-        """Whether it is this call that goes wrong; counts."""
-        if self.times == 0 or not self.fits(request):
+        """Whether it is this call that goes wrong; counts. An item of a batch has no connection to break."""
+        if self.times == 0 or not self.fits(request) or (request.is_item and self.disturbance):
             return False
         if self.skip:
             self.skip -= 1
