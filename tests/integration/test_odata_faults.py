@@ -435,6 +435,7 @@ def test_a_batch_whose_answer_is_cut_off_or_mixed_up_may_have_arrived(start: Cal
         (Response(503), Outcome.UNKNOWN),
         (Response(503, headers={"Retry-After": "9"}), Outcome.UNSENT),
         (Response(429, headers={"Retry-After": "9"}), Outcome.UNSENT),
+        (Response(403, headers={"Retry-After": "9"}), Outcome.UNSENT),
         (Response(200, b"<html></html>", {"Content-Type": "text/html"}), Outcome.UNKNOWN),
         (json_response({"responses": [{"id": "1", "status": 201}]}), Outcome.UNKNOWN),
     ],

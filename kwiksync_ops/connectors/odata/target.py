@@ -171,7 +171,7 @@ class ODataTarget:
             raise
         except KwikSyncError as exc:
             return _failed(delivery, exc)
-        if answer.status in (401, 403):
+        if _is_denied(answer):
             raise self._access.refused(answer, f"{operation.method} {operation.path}")
         return self._settled(table, delivery, Result(answer.status, answer.headers, answer.body))
 
@@ -215,7 +215,7 @@ class ODataTarget:
             raise
         except KwikSyncError as exc:
             return [_failed(delivery, exc) for delivery in deliveries]
-        if answer.status in (401, 403):
+        if _is_denied(answer):
             raise self._access.refused(answer, "POST $batch")
         if not 200 <= answer.status < 300:
             return self._refused_whole(deliveries, answer)
@@ -243,7 +243,7 @@ class ODataTarget:
 
     def _refused_whole(self, deliveries: Sequence[Delivery], answer: Answer) -> list[Receipt]:
         """Of one record it is that record's fault; of many nothing was applied, and fewer may go."""
-        if len(deliveries) == 1 or answer.status >= 500 or answer.status in (408, 429):
+        if len(deliveries) == 1 or answer.status >= 500 or answer.status in (403, 408, 429):
             result = Result(answer.status, answer.headers, answer.body)
             return [self._told(delivery, result) for delivery in deliveries]
         message = f"answered {answer.status} to a batch of {len(deliveries)} records, {self._access.said(answer)!r}"
@@ -317,12 +317,12 @@ class ODataTarget:
             return replace(of, outcome=Outcome.GONE)
         if status in _CONFLICTS:
             return replace(of, outcome=Outcome.CONFLICT)
-        if status in _TRY_LATER:
-            wait_s = retry_after_s(result.headers, self._clock.now())
+        wait_s = retry_after_s(result.headers, self._clock.now())
+        if status in _TRY_LATER or (status == 403 and wait_s is not None):
             if status == 503 and wait_s is None:  # a gateway's own 503 may come after the system has applied it
                 return of
             return replace(
-                of, outcome=Outcome.UNSENT, retry_after_s=wait_s, code=RateLimitError.code if status == 429 else None
+                of, outcome=Outcome.UNSENT, retry_after_s=wait_s, code=RateLimitError.code if status != 503 else None
             )
         if 400 <= status < 500 and status != 408:
             return replace(of, outcome=Outcome.REFUSED, code=ValidationError.code)
@@ -395,6 +395,11 @@ class ODataTarget:
 
     def _text(self, text: str) -> str:
         return self._access.redactor.text(text)[:MAX_SAID]
+
+
+def _is_denied(answer: Answer) -> bool:
+    """Who we are is refused; some systems say by 403 that they were called too often, and how long to wait."""
+    return answer.status == 401 or (answer.status == 403 and "Retry-After" not in answer.headers)
 
 
 def _failed(delivery: Delivery, error: KwikSyncError) -> Receipt:
