@@ -1,0 +1,244 @@
+"""A database that is read or written: its connections, each in one transaction, and what its drivers raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.sql import drivers
+from kwiksync_ops.connectors.sql.address import parse_address, route_to
+from kwiksync_ops.connectors.sql.failures import Failures, driver_error
+from kwiksync_ops.connectors.sql.options import SqlOptions, merge_options, parse_options
+from kwiksync_ops.connectors.sql.values import Kind
+from kwiksync_ops.errors import ConfigurationError, KwikSyncError
+from kwiksync_ops.rate_limit import CallLimiter
+from kwiksync_ops.redaction import Redactor
+
+_POSTGRESQL_SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "iso_8601",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "cursor_tuple_fraction": "1",
+}
+_NOW = {
+    "mysql": "SELECT UNIX_TIMESTAMP(SYSDATE(6))",
+    "mssql": "SELECT DATEDIFF_BIG(MICROSECOND, '1970-01-01', SYSUTCDATETIME()) / 1000000.0",
+}
+_MYSQL_KINDS = {
+    **dict.fromkeys((1, 2, 3, 8, 9, 13), Kind.INTEGER),
+    **dict.fromkeys((0, 4, 5, 246), Kind.NUMBER),
+    **dict.fromkeys((15, 249, 250, 251, 252, 253, 254), Kind.TEXT),
+    7: Kind.MOMENT,
+    10: Kind.DATE,
+    12: Kind.WALL,
+}
+_POSTGRESQL_KINDS = {
+    **dict.fromkeys((20, 21, 23), Kind.INTEGER),
+    **dict.fromkeys((700, 701, 1700), Kind.NUMBER),
+    **dict.fromkeys((25, 1042, 1043), Kind.TEXT),
+    1082: Kind.DATE,
+    1114: Kind.WALL,
+    1184: Kind.MOMENT,
+}
+
+
+class Database:
+    """One database, as a connection and the options of a system name it. Not for two threads at once."""
+
+    def __init__(
+        self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, *, writes: bool = False
+    ) -> None:
+        self._options = options
+        self._credentials = credentials
+        self._limiter = limiter
+        self._writes = writes
+        self.calls = 0
+        self.own = parse_options(options)
+        self.address = parse_address(credentials.base_url)
+        self.redactor = Redactor(credentials.secrets)
+        self.failures = Failures(self.address, self.redactor)
+
+    def __repr__(self) -> str:
+        return f"Database({str(self.address)!r})"
+
+    def options(self, source: str, table: Mapping[str, Any]) -> SqlOptions:
+        """The system's options with those of a table over them.
+
+        Raises:
+            ConfigurationError: they are not valid, or the table opens addresses that the system does not.
+        """
+        options = parse_options(merge_options(self._options, table))
+        if options.allow_hosts != self.own.allow_hosts and self._options:
+            raise ConfigurationError(
+                f"The table of {source} sets allow_hosts.",
+                remedy="Set it in the sql options of the system: it holds for all of it.",
+            )
+        return options
+
+    @contextmanager
+    def session(self, options: SqlOptions, what: str) -> Iterator[Session]:
+        """A connection in a transaction, which is rolled back in the end unless it was committed.
+
+        Raises:
+            KwikSyncError: in place of what the driver raises, here or within the block.
+        """
+        with self.failing(what):
+            with self.call():
+                connection = self._engine(options).connect()
+            try:
+                session = Session(self, connection, options)
+                session.begin()
+                yield session
+            finally:
+                with suppress(SQLAlchemyError):
+                    connection.rollback()
+                with suppress(SQLAlchemyError):
+                    connection.close()
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """One statement, or the opening of a connection: what counts as a call of the system."""
+        self.calls += 1
+        with self._limiter.call():
+            yield
+
+    @contextmanager
+    def failing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except KwikSyncError:
+            raise
+        except (SQLAlchemyError, self._driver_error, OSError) as exc:
+            raise self.failures.of(exc, what) from driver_error(exc)
+
+    def close(self) -> None:
+        """Nothing stays open between two sessions."""
+
+    @cached_property
+    def dialect(self) -> sa.Dialect:
+        return self.address.dialect_url.get_dialect()()
+
+    @cached_property
+    def _driver_error(self) -> type[Exception]:
+        found: type[Exception] = self.address.dialect_url.get_dialect().import_dbapi().Error
+        return found
+
+    def _engine(self, options: SqlOptions) -> sa.Engine:
+        wanted = drivers.Wanted(self._credentials, options.timeouts, self._writes)
+        allowed = (*self._credentials.allow_hosts, *options.allow_hosts)
+
+        def connect() -> Any:
+            route = route_to(self.address, allowed, has_ca_file=self._credentials.ca_file is not None)
+            return drivers.connect(self.address, route, wanted)
+
+        return sa.create_engine(self.address.dialect_url, creator=connect, poolclass=NullPool)
+
+
+class Session:
+    """One connection in one transaction. `run` and `stream` give the driver's own rows."""
+
+    def __init__(self, database: Database, connection: sa.Connection, options: SqlOptions) -> None:
+        self.database = database
+        self.connection = connection
+        self.options = options
+        self.backend = "mysql" if database.address.backend == "mariadb" else database.address.backend
+        self.now: datetime | None = None
+        self.calls = 1
+
+    @property
+    def dialect(self) -> sa.Dialect:
+        return self.connection.dialect
+
+    def begin(self) -> None:
+        """Start the transaction, its settings and its limits; `now` is the database's time then."""
+        match self.backend:
+            case "postgresql":
+                self._begin_postgresql()
+            case "sqlite":
+                self.connection.exec_driver_sql("BEGIN IMMEDIATE" if self.database._writes else "BEGIN")
+            case _:
+                self.now = _moment(self.connection.exec_driver_sql(_NOW[self.backend]).scalar_one())
+
+    def _begin_postgresql(self) -> None:
+        is_writer, timeouts = self.database._writes, self.options.timeouts
+        self.connection.execution_options(
+            isolation_level="READ COMMITTED" if is_writer else "REPEATABLE READ", postgresql_readonly=not is_writer
+        )
+        settings = {
+            **_POSTGRESQL_SETTINGS,
+            "statement_timeout": f"{timeouts.statement_s * 1000:.0f}",
+            "lock_timeout": f"{timeouts.lock_s * 1000:.0f}",
+        }
+        changed = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+        first = f"SELECT extract(epoch FROM now()), {changed}"  # noqa: S608  # names and numbers of ours
+        row = self.connection.exec_driver_sql(first).one()
+        self.now = _moment(row[0])
+
+    def run(self, statement: sa.Executable) -> tuple[list[str], list[Kind], list[tuple[Any, ...]]]:
+        """All rows of a statement, with the names and kinds of their columns."""
+        cursor = self._execute(statement, is_streamed=False)
+        try:
+            return _names(cursor), self.kinds(cursor), list(map(tuple, cursor.fetchall()))
+        finally:
+            cursor.close()
+
+    def stream(self, statement: sa.Executable, size: int) -> Iterator[tuple[Any, list[tuple[Any, ...]]]]:
+        """The rows of a statement, so many at once, each time with their cursor. One that is empty is not given."""
+        cursor = self._execute(statement, is_streamed=True)
+        try:
+            while rows := cursor.fetchmany(size):
+                yield cursor, rows
+                if len(rows) < size:
+                    return
+        finally:
+            with suppress(self.database._driver_error):
+                cursor.close()
+
+    def kinds(self, cursor: Any) -> list[Kind]:
+        """What the columns hold, where the driver says it."""
+        known = {"postgresql": _POSTGRESQL_KINDS, "mysql": _MYSQL_KINDS}.get(self.backend, {})
+        return [known.get(column[1], Kind.OTHER) for column in cursor.description]
+
+    def _execute(self, statement: sa.Executable, *, is_streamed: bool) -> Any:
+        text, values = compiled(statement, self.dialect)
+        cursor = self._cursor(is_streamed=is_streamed)
+        self.calls += 1
+        with self.database.call():
+            cursor.execute(text, values)
+        return cursor
+
+    def _cursor(self, *, is_streamed: bool) -> Any:
+        raw: Any = self.connection.connection.dbapi_connection
+        if is_streamed and self.backend == "postgresql":
+            return raw.cursor(f"kwiksync_{self.calls}")
+        if is_streamed and self.backend == "mysql":
+            from pymysql.cursors import SSCursor  # type: ignore[import-untyped]  # it ships no types
+
+            return raw.cursor(SSCursor)
+        return raw.cursor()
+
+
+def compiled(statement: sa.Executable, dialect: sa.Dialect) -> tuple[str, Mapping[str, Any] | Sequence[Any]]:
+    """A statement as its driver takes it."""
+    found = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]  # every statement can
+    values = found.params
+    positions = getattr(found, "positiontup", None)
+    return str(found), values if positions is None else tuple(values[name] for name in positions)
+
+
+def _names(cursor: Any) -> list[str]:
+    return [column[0] for column in cursor.description]
+
+
+def _moment(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(float(seconds), UTC)
