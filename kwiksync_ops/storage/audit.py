@@ -60,6 +60,93 @@ def append(
     connection.execute(_INSERT, {**row, "hash": _sign(keys[0], row)})
 
 
+@dataclass(frozen=True)
+class Anchor:
+    """The last row at a moment, kept elsewhere: with it a tail that was cut off is seen."""
+
+    number: int
+    hash: str
+    at: str
+    key_id: str
+    signature: str
+
+
+def anchor(connection: sa.Connection, keys: tuple[str, ...], *, now: datetime) -> Anchor | None:
+    """An anchor for the trail as it is; None for an empty one."""
+    last = connection.execute(_LAST).first()
+    if last is None:
+        return None
+    key = (keys or (_UNSIGNED,))[0]
+    at = now.isoformat()
+    return Anchor(last.number, last.hash, at, key_id(key), _sign_anchor(key, last.number, last.hash, at))
+
+
+def check_anchor(connection: sa.Connection, keys: tuple[str, ...], found: Anchor) -> AuditFault | None:
+    """Whether the trail still holds the row that was anchored."""
+    key = {key_id(key): key for key in (keys or (_UNSIGNED,))}.get(found.key_id)
+    if key is None:
+        return AuditFault(found.number, f"the anchor was signed by key {found.key_id}, which is not configured")
+    if not hmac.compare_digest(found.signature, _sign_anchor(key, found.number, found.hash, found.at)):
+        return AuditFault(found.number, f"the anchor of {found.at} was changed")
+    row = connection.execute(sa.select(AUDIT.c.hash).where(AUDIT.c.number == found.number)).first()
+    if row is None:
+        return AuditFault(found.number, f"the tail was cut off: on {found.at} there were {found.number} rows")
+    if row.hash != found.hash:
+        return AuditFault(found.number, f"row {found.number} is not the one that was anchored on {found.at}")
+    return None
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which rows; None asks for all. `action` also takes the noun alone, such as `record`."""
+
+    who: str | None = None
+    action: str | None = None
+    object: str | None = None
+    since: datetime | None = None
+
+
+def search(connection: sa.Connection, wanted: AuditFilter, *, limit: int) -> list[dict[str, Any]]:
+    """Rows, the newest first, their details as values."""
+    rows = connection.execute(AUDIT.select().where(*_where(wanted)).order_by(AUDIT.c.number.desc()).limit(limit))
+    return [_shown(row) for row in rows.mappings()]
+
+
+def export(connection: sa.Connection, wanted: AuditFilter) -> Iterator[dict[str, Any]]:
+    """All rows, the oldest first, as they are read, with what is needed to prove them."""
+    query = AUDIT.select().where(*_where(wanted)).order_by(AUDIT.c.number)
+    with connection.execute(query, execution_options={"yield_per": 1_000}) as result:
+        yield from map(dict, result.mappings())
+
+
+def count(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(AUDIT)).scalar_one()
+
+
+def _where(wanted: AuditFilter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.who:
+        conditions.append(AUDIT.c.who == wanted.who)
+    if wanted.action:
+        of_noun = AUDIT.c.action.startswith(f"{wanted.action}.", autoescape=True)
+        conditions.append(sa.or_(AUDIT.c.action == wanted.action, of_noun))
+    if wanted.object:
+        conditions.append(AUDIT.c.object.contains(wanted.object, autoescape=True))
+    if wanted.since:
+        conditions.append(AUDIT.c.at >= wanted.since.isoformat())
+    return conditions
+
+
+def _shown(row: sa.RowMapping) -> dict[str, Any]:
+    names = ("number", "at", "who", "action", "object", "run_id")
+    return {**{name: row[name] for name in names}, "details": json.loads(row["details"])}
+
+
+def _sign_anchor(key: str, number: int, row_hash: str, at: str) -> str:
+    text = json.dumps([number, row_hash, at])
+    return hmac.new(b"kwiksync-audit-anchor:" + key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
 def verify(connection: sa.Connection, keys: tuple[str, ...]) -> AuditFault | None:
     """The first row that was edited, deleted or moved, or None. A tail that was cut off needs an anchor to be seen."""
     by_id = {key_id(key): key for key in (keys or (_UNSIGNED,))}

@@ -1,0 +1,142 @@
+"""The audit trail: whatever is done to any of its rows is found, and the first bad row named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from kwiksync_ops.clock import SystemClock
+from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.services import settings as app_settings
+from kwiksync_ops.services.audit_trail import anchor_trail, export_trail, search_trail, verify_trail
+from kwiksync_ops.settings import Settings
+from kwiksync_ops.storage import audit
+from kwiksync_ops.storage.audit import AuditFilter
+from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.models import AUDIT
+
+ROWS = 12
+CLOCK = SystemClock()
+Tamper = Callable[[int], list[sa.Executable]]
+
+
+@pytest.fixture
+def settings(hub: Hub, tmp_path: Path) -> Settings:
+    """Of a hub whose trail has twelve rows and is anchored at the eighth."""
+    settings = Settings(str(hub.engine.url), tmp_path, f"file://{tmp_path}/stage", home=tmp_path)
+    for number in range(1, ROWS + 1):
+        append(hub, number)
+        if number == 8:
+            anchor_trail(hub, settings, CLOCK)
+    return settings
+
+
+def append(hub: Hub, number: int) -> None:
+    hub.write(
+        lambda connection: audit.append(
+            connection,
+            "record.update" if number % 2 else "setting.change",
+            f"tickets {number}",
+            who="ann" if number % 3 else "ben",
+            now=datetime(2026, 1, number, tzinfo=UTC),
+            details={"old": "a", "new": number},
+        )
+    )
+
+
+def problem(hub: Hub, settings: Settings) -> str | None:
+    fault = verify_trail(hub, settings).fault
+    return fault.problem if fault else None
+
+
+def execute(hub: Hub, *statements: sa.Executable) -> None:
+    hub.write(lambda connection: [connection.execute(statement) for statement in statements])
+
+
+def test_an_untouched_trail_is_whole(hub: Hub, settings: Settings) -> None:
+    found = verify_trail(hub, settings)
+    assert (found.rows, found.fault, found.anchors) == (ROWS, None, 1)
+    assert found.anchored is not None
+    assert found.anchored.number == 8
+
+
+@pytest.mark.parametrize("column", [column.name for column in AUDIT.columns if column.name != "number"])
+def test_a_change_of_any_column_of_any_row_is_found(hub: Hub, settings: Settings, column: str) -> None:
+    for number in range(1, ROWS + 1):
+        row = AUDIT.c.number == number
+        with hub.read() as connection:
+            before = connection.execute(sa.select(AUDIT.c[column]).where(row)).scalar()
+        execute(hub, AUDIT.update().where(row).values({column: "0" * 16}))
+        told = problem(hub, settings)
+        assert told is not None
+        assert f"row {number} " in told
+        execute(hub, AUDIT.update().where(row).values({column: before}))
+    assert problem(hub, settings) is None
+
+
+def test_a_row_that_was_taken_out_is_found(hub: Hub, settings: Settings) -> None:
+    execute(hub, AUDIT.delete().where(AUDIT.c.number == 5))
+    assert problem(hub, settings) == "row 5 is missing"
+
+
+def test_rows_that_changed_places_are_found(hub: Hub, settings: Settings) -> None:
+    moves = [(3, 100), (4, 3), (100, 4)]
+    execute(hub, *(AUDIT.update().where(AUDIT.c.number == old).values(number=new) for old, new in moves))
+    assert problem(hub, settings) == "row 3 was changed"
+
+
+@pytest.mark.parametrize("left", [0, 3, 7])
+def test_a_tail_that_was_cut_off_before_the_anchor_is_found(hub: Hub, settings: Settings, left: int) -> None:
+    execute(hub, AUDIT.delete().where(AUDIT.c.number > left))
+    told = problem(hub, settings)
+    assert told is not None
+    assert "the tail was cut off" in told
+
+
+def test_a_trail_that_was_cut_and_written_on_is_found(hub: Hub, settings: Settings) -> None:
+    execute(hub, AUDIT.delete().where(AUDIT.c.number > 4))
+    for number in range(20, 28):
+        append(hub, number)
+    told = problem(hub, settings)
+    assert told is not None
+    assert "not the one that was anchored" in told
+
+
+def test_a_forged_anchor_is_found(hub: Hub, settings: Settings) -> None:
+    (path,) = (settings.home / "audit-anchors").iterdir()
+    anchor = json.loads(path.read_text())
+    path.write_text(json.dumps({**anchor, "number": 4}))
+    told = problem(hub, settings)
+    assert told is not None
+    assert "was changed" in told
+
+
+def test_an_anchor_is_kept_once_and_where_the_setting_says(hub: Hub, settings: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    app_settings.change_setting(hub, "audit.anchor", f"file://{place}", who="ann", clock=CLOCK)
+    for _ in range(2):
+        anchor_trail(hub, settings, CLOCK)
+    assert len(list((place / "audit-anchors").iterdir())) == 1
+    assert problem(hub, settings) is None
+
+
+def test_a_place_that_can_t_be_used_is_told(hub: Hub, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    app_settings.change_setting(hub, "audit.anchor", f"file://{tmp_path}/file", who="ann", clock=CLOCK)
+    with pytest.raises(ConfigurationError, match=r"audit trail|anchor"):
+        anchor_trail(hub, settings, CLOCK)
+
+
+def test_the_trail_is_searched_and_exported_and_that_is_a_row_too(hub: Hub, settings: Settings) -> None:
+    by_ben = search_trail(hub, AuditFilter(who="ben", action="record"), limit=10)
+    assert [row["object"] for row in by_ben] == ["tickets 9", "tickets 3"]
+    assert by_ben[0]["details"] == {"old": "a", "new": 9}
+    exported = list(export_trail(hub, AuditFilter(since=datetime(2026, 1, 11, tzinfo=UTC)), who="ann", clock=CLOCK))
+    assert [row["object"] for row in exported] == ["tickets 11", "tickets 12", "audit trail"]
+    assert exported[-1]["action"] == "audit.export"
+    assert problem(hub, settings) is None
