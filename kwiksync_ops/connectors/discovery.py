@@ -70,16 +70,16 @@ class Discovery(Protocol):
         """
         ...
 
-    def fields(self, name: str) -> Sequence[FieldInfo]:
-        """The declared fields of an object; empty where the system declares none."""
-        ...
-
     def options(self, name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a read of the object needs beside the options that the discovery was opened with.
 
         Args:
             given: options of the object that are known; they are in the result as they are.
         """
+        ...
+
+    def fields(self, name: str, options: Mapping[str, Any]) -> Sequence[FieldInfo]:
+        """The declared fields of an object, read with these options of its own; empty where none are declared."""
         ...
 
     def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:

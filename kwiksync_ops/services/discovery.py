@@ -72,8 +72,8 @@ class Explorer:
 
     def inspect(self, info: ObjectInfo, given: Mapping[str, Any] | None = None) -> Inspected:
         """Fields as the system declares them and as a page of its records shows them; `given` options are kept."""
-        declared = {field.name: _declared(field) for field in self._discovery.fields(info.name)}
         options = self._discovery.options(info.name, given or {})
+        declared = {field.name: _declared(field) for field in self._discovery.fields(info.name, options)}
         sample = self._discovery.sample(info.name, SAMPLE_RECORDS, options)
         profiles = profile_records(sample.records, declared)
         return Inspected(info, sample.records, profiles, options, sample.is_complete, sample.rejected)

@@ -162,7 +162,7 @@ def test_an_openapi_document_lists_objects_fields_and_parameters(
         limiter = Unlimited()
         discovery = open_discovery("rest", credentials, OPTIONS, limiter, ManualClock())
         assert [(info.name, info.label) for info in discovery.objects(catalogue)] == [("/rows", "Rows")]
-        assert [field.name for field in discovery.fields("/rows")] == ["id", "updated_at"]
+        assert [field.name for field in discovery.fields("/rows", {})] == ["id", "updated_at"]
         found = discovery.options("/rows", {})
         assert found["since_param"] == "modified_since"
         assert found["pagination"]["type"] == "page_number"

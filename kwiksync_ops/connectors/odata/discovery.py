@@ -51,7 +51,7 @@ class ODataDiscovery:
         service = self._access.service(join_url(self._access.base_url, path), self._access.own)
         return [ObjectInfo(f"{path}/{name}" if path else name) for name in service.sets]
 
-    def fields(self, name: str) -> Sequence[FieldInfo]:
+    def fields(self, name: str, options: Mapping[str, Any]) -> Sequence[FieldInfo]:
         """The properties of an entity set; behind those, where several make up its key, that key as a whole."""
         _, service, entity_set = self._access.entity_set(name, self._access.own)
         foreign = _foreign_keys(service, entity_set)

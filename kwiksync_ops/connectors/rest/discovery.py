@@ -69,7 +69,7 @@ class RestDiscovery:
         self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
         return [ObjectInfo(endpoint.path, endpoint.label) for endpoint in endpoints]
 
-    def fields(self, name: str) -> Sequence[FieldInfo]:
+    def fields(self, name: str, options: Mapping[str, Any]) -> Sequence[FieldInfo]:
         endpoint = self._endpoints.get(name)
         return endpoint.fields if endpoint else []
 

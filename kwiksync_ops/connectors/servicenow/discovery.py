@@ -50,7 +50,7 @@ class ServiceNowDiscovery:
         named = sorted((str(table["name"]), str(table["label"] or "")) for table in self._all_tables())
         return [ObjectInfo(name, label) for name, label in named if not name.startswith(_PLATFORM)]
 
-    def fields(self, name: str) -> Sequence[FieldInfo]:
+    def fields(self, name: str, options: Mapping[str, Any]) -> Sequence[FieldInfo]:
         """Those of the table, and those that it has from the tables that it extends."""
         lineage = self._lineage(name)
         among = f"nameIN{','.join(lineage)}^elementISNOTEMPTY"

@@ -14,7 +14,7 @@ from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.connectors.sql.database import Database, Session
-from kwiksync_ops.connectors.sql.relation import find_relation, find_table, table_name, table_names
+from kwiksync_ops.connectors.sql.relation import find_relation, table_name, table_names
 from kwiksync_ops.connectors.sql.source import SqlSource
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.vocabulary import ColumnType
@@ -40,6 +40,7 @@ class SqlDiscovery:
     ) -> None:
         self._database = Database(credentials, options, limiter)
         self._source = SqlSource(credentials, options, limiter, clock)
+        self._columns: dict[str, list[FieldInfo]] = {}
 
     def check(self) -> str:
         return self._source.check()
@@ -50,21 +51,20 @@ class SqlDiscovery:
         with self._database.session(self._database.own, "Listing the tables") as session:
             return [ObjectInfo(source_name(schema, name)) for name in table_names(session, schema)]
 
-    def fields(self, name: str) -> Sequence[FieldInfo]:
-        with self._database.session(self._database.own, f"Looking at {name}") as session:
-            find_table(session, name)
-            return _fields(session, *table_name(name))
+    def fields(self, name: str, options: Mapping[str, Any]) -> Sequence[FieldInfo]:
+        if name not in self._columns:
+            wanted = self._database.options(name, options)
+            with self._database.session(wanted, f"Looking at {name}") as session:
+                self._columns[name] = _fields(session, name)
+        return self._columns[name]
 
     def options(self, name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
         return given
 
     def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
         """The first rows by the table's key; by its first column where it has none."""
-        wanted = self._database.options(name, options)
-        with self._database.session(wanted, f"Looking at {name}") as session:
-            columns = find_relation(session, name).columns
-            declared = [] if wanted.query else _fields(session, *table_name(name))
-        key = next((field.name for field in declared if field.is_key), next(iter(columns)))
+        columns = self.fields(name, options)
+        key = next((column.name for column in columns if column.is_key), columns[0].name)
         return first_page(self._source, ReadRequest(name, key, page_records=records, options=options))
 
     def close(self) -> None:
@@ -81,7 +81,12 @@ def _quoted(name: str) -> str:
     return name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
-def _fields(session: Session, schema: str | None, table: str) -> list[FieldInfo]:
+def _fields(session: Session, name: str) -> list[FieldInfo]:
+    """Those of a table with what is declared of them; of a query their names."""
+    relation = find_relation(session, name)
+    if relation.is_query:
+        return [FieldInfo(column) for column in relation.columns]
+    schema, table = table_name(name)
     inspector = sa.inspect(session.connection)
     key = _key(inspector, schema, table)
     foreign = _references(inspector, schema, table)
