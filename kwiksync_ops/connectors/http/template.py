@@ -1,8 +1,8 @@
 """`${name}` in texts, lists and objects, filled in: how a file says what a call holds, without a line of code.
 
-`${name|default}` has a value where none is known. `${name:int}`, `${name:text}` and `${name:json}` say as what it is
-written. A text that is one placeholder alone becomes the value itself; a member of an object whose value is not known
-is left out.
+`${fields.name}` is a member of a value. `${name|default}` has a value where none is known. `${name:int}`, `${name:text}`
+and `${name:json}` say as what it is written. A text that is one placeholder alone becomes the value itself; a member of
+an object whose value is not known is left out.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-_PLACE = re.compile(r"\$\{(\w+)(?::(\w+))?(?:\|([^}]*))?\}")
+from kwiksync_ops.connectors.http.json_path import MISSING, value_at
+
+_PLACE = re.compile(r"\$\{(\w+(?:\.\w+)*)(?::(\w+))?(?:\|([^}]*))?\}")
 _KINDS = frozenset({"int", "text", "json"})
 _UNKNOWN: Final = object()
 
 
 def names_in(template: Any) -> frozenset[str]:
     """The names that a template asks for."""
-    return frozenset(place[1] for place in _places(template))
+    return frozenset(_first(place) for place in _places(template))
 
 
 def template_faults(template: Any, names: Collection[str]) -> list[str]:
     """What is wrong with a template that may ask for these names."""
     faults = []
     for place in _places(template):
-        if place[1] not in names:
+        if _first(place) not in names:
             faults.append(f"{place[0]} is not known here; there are: {', '.join(sorted(names))}.")
         if place[2] and place[2] not in _KINDS:
             faults.append(f"{place[0]}: {place[2]!r} is not one of {', '.join(sorted(_KINDS))}.")
@@ -59,12 +61,22 @@ def _filled(template: Any, values: Mapping[str, Any]) -> Any:
 
 def _value(place: re.Match[str], values: Mapping[str, Any]) -> Any:
     name, kind, default = place.groups()
-    value = values.get(name)
-    if value is None:
+    value = _named(name, values)
+    if value is _UNKNOWN:
         value = _UNKNOWN if default is None else _of_text(default) if kind is None else default
     if value is _UNKNOWN or kind is None:
         return value
     return _as(value, kind)
+
+
+def _named(name: str, values: Mapping[str, Any]) -> Any:
+    """A value, or a member of one; null is a member's value, and no value by itself."""
+    own, *path = name.split(".")
+    value = values.get(own)
+    if value is None:
+        return _UNKNOWN
+    found = value_at(value, tuple(path))
+    return _UNKNOWN if found is MISSING else found
 
 
 def _as(value: Any, kind: str) -> Any:
@@ -93,6 +105,10 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else str(value)
+
+
+def _first(place: re.Match[str]) -> str:
+    return place[1].partition(".")[0]
 
 
 def _places(template: Any) -> Iterator[re.Match[str]]:
