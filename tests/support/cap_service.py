@@ -39,8 +39,14 @@ entity Tickets {
   items : Composition of many Items on items.Ticket = $self.ID;
 }
 entity Items { key Ticket : String(60); key Position : Integer; text : String(100); changedAt : Timestamp; }
+entity Plans { key ID : UUID; name : String(100); @cds.on.insert: $now @cds.on.update: $now changedAt : Timestamp; }
 @path: 'desk' @requires: 'authenticated-user'
-service Desk { entity Tickets as projection on desk.Tickets; entity Items as projection on desk.Items; }
+service Desk {
+  entity Tickets as projection on desk.Tickets;
+  entity Items as projection on desk.Items;
+}
+@path: 'plans' @requires: 'authenticated-user'
+service Plan { @odata.draft.enabled entity Plans as projection on desk.Plans; }
 """
 SERVER = """
 const cds = require('@sap/cds'), fs = require('fs'), https = require('https')
@@ -57,6 +63,7 @@ SETTINGS = {
         "auth": {"kind": "basic", "users": {USER: {"password": PASSWORD}, "*": False}},
     },
     "cov2ap": {"plugin": True},
+    "fiori": {"bypass_draft": True},
     "query": {"limit": {"default": PAGE_CAP, "max": PAGE_CAP}},
 }
 

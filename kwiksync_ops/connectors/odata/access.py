@@ -76,7 +76,7 @@ class ODataAccess:
         own = {**options.headers, **self._authentication(options)}
         if version == "v2":
             return {"Accept": "application/json", "MaxDataServiceVersion": "2.0", **own}
-        return {"Accept": json_type(options, version), "OData-MaxVersion": "4.0", **own}
+        return {"Accept": json_type(options, version), "OData-Version": "4.0", "OData-MaxVersion": "4.0", **own}
 
     def service(self, root: str, options: ODataOptions) -> Service:
         """What the service at `root` says of itself; asked once.

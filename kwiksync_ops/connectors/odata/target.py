@@ -152,8 +152,10 @@ class ODataTarget:
 
     def _content(self, table: _Table, delivery: Delivery) -> dict[str, Any]:
         sent = dict(delivery.payload)
-        if table.push.correlation_field and delivery.action == Action.CREATE:
-            sent[table.push.correlation_field] = delivery.record_id
+        if delivery.action == Action.CREATE:
+            sent = {**table.options.fixed_keys, **sent}
+            if table.push.correlation_field:
+                sent[table.push.correlation_field] = delivery.record_id
         return {name: self._json_value(table, name, value) for name, value in sent.items()}
 
     def _json_value(self, table: _Table, name: str, value: Any) -> Any:
@@ -386,8 +388,10 @@ class ODataTarget:
         return self._entity(table, found[0]) if found else (None, None)
 
     def _holds(self, table: _Table, record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
-        """Whether the record has every value that was sent."""
+        """Whether the record has every value that was sent. What binds a link, `to@odata.bind`, is not read back."""
         for name, value in payload.items():
+            if "@" in name:
+                continue
             declared = table.entity_set.properties.get(name)
             if not is_same(record.get(name), value, declared.type if declared else None):
                 return False
