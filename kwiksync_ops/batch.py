@@ -26,8 +26,26 @@ class Reject:
 
 
 @dataclass(frozen=True)
+class FileMark:
+    """A file that was read to its end, or put aside: it is not read again as long as it is the same.
+
+    Attributes:
+        version: changes with size, times and what else its place tells without opening it.
+        digest: SHA-256 of its content, in hex; empty where it was not read.
+    """
+
+    name: str
+    version: str
+    digest: str
+    is_rejected: bool = False
+
+
+@dataclass(frozen=True)
 class Page:
-    """One page of a read, in the order of the system. `resume` continues after it; `is_last` ends a complete read."""
+    """One page of a read, in the order of the system. `resume` continues after it; `is_last` ends a complete read.
+
+    `files` are those that are done when the page is in.
+    """
 
     number: int
     records: list[SourceRecord]
@@ -36,6 +54,7 @@ class Page:
     calls: int = 1
     server_time: datetime | None = None
     rejects: list[Reject] = field(default_factory=list)
+    files: Sequence[FileMark] = ()
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from kwiksync_ops import vocabulary
-from kwiksync_ops.batch import Page, ResumeToken
+from kwiksync_ops.batch import FileMark, Page, ResumeToken
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class Position:
 
     updated_at: datetime
     id: str | None = None
+
+
+KnownFiles = Callable[[Sequence[str]], Mapping[str, FileMark]]
+"""Those of the named files that earlier reads of the table were done with, as they were then."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class ReadRequest:
         since: read what changed after it; None reads everything.
         until: read nothing that changed later, where the source can be asked so.
         resume: go on after the page that carried this token. The token keeps its own `since`, `until` and page size.
+        known_files: where it is given, a system of files is read by it and not by `since`: each file once.
+        rereads: also files that are known are read.
         options: the connector's options, system and table merged; they win over those that the source was opened with.
     """
 
@@ -44,6 +50,8 @@ class ReadRequest:
     since: Position | None = None
     until: datetime | None = None
     resume: ResumeToken | None = None
+    known_files: KnownFiles | None = None
+    rereads: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

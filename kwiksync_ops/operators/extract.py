@@ -29,7 +29,7 @@ class KwikSyncExtractOperator(KwikSyncTableOperator, SkipMixin):
         with opened_source(sync, credentials) as source:
             extracted = inbound.extract(sync, source, stage_of(sync))
         self.log.info("Extracted %s", extracted)
-        if not extracted.records:
+        if not extracted.is_new:
             self.log.info("Nothing is new in %s; transform and load are skipped.", self.table)
             context["ti"].xcom_push("return_value", asdict(extracted))
             self.skip(context["ti"], self.get_direct_relatives(upstream=False))

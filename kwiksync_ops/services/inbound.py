@@ -22,10 +22,9 @@ from kwiksync_ops.mapping.moments import Moments, compile_moments
 from kwiksync_ops.services.prefetch import Prefetch
 from kwiksync_ops.services.rejections import error_entries
 from kwiksync_ops.services.table_sync import TableSync
-from kwiksync_ops.storage import batches, checkpoints, error_log, lease, seen_keys, sync_log
+from kwiksync_ops.storage import batches, checkpoints, error_log, file_marks, lease, seen_keys, sync_log
 from kwiksync_ops.storage.batches import Batch, Counts
 from kwiksync_ops.storage.checkpoints import Watermark
-from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.records import HubLookups, fingerprint, fingerprints, known_states
 from kwiksync_ops.storage.stage import MAPPED, RAW, Stage, StagedPage
@@ -63,12 +62,19 @@ class Reach:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a read brought: `records` to be mapped, and `known` ones that the hub had in this version already."""
+    """What a read brought: `records` to be mapped, `known` ones that the hub had in this version already, and `files`
+    that it came to the end of."""
 
     pages: int
     records: int
     known: int
     calls: int
+    files: int = 0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is something to be loaded."""
+        return bool(self.records or self.files)
 
 
 def extract(sync: TableSync, source: Source, stage: Stage) -> Extracted:
@@ -86,7 +92,7 @@ def extract(sync: TableSync, source: Source, stage: Stage) -> Extracted:
             stage.write_page(_staged(sync, page))
     extracted = _extracted(stage)
     _note_known(sync, extracted.known)
-    if not extracted.records:
+    if not extracted.is_new:
         finish(sync)
     return extracted
 
@@ -102,6 +108,7 @@ def _extracted(stage: Stage) -> Extracted:
             total.records + records,
             total.known + staged.known,
             total.calls + staged.page.calls,
+            total.files + len(staged.page.files),
         )
     return total
 
@@ -123,7 +130,7 @@ def transform(sync: TableSync, stage: Stage) -> Counts:
             stage.write_batch(batch)
             counts += Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
     if not sync.is_preview and _is_over_budget(sync, counts, is_end=sync.reads_whole()):
-        raise _over_budget(sync, counts, (stage.read_batch(number).errors for number in stage.numbers(MAPPED)))
+        raise _over_budget(sync, counts, (stage.read_batch(number) for number in stage.numbers(MAPPED)))
     return counts
 
 
@@ -155,7 +162,7 @@ def sync_table(sync: TableSync, source: Source) -> Counts:
             for batch in page_batches:
                 total = counts + Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
                 if not sync.is_preview and _is_over_budget(sync, total, is_end=is_end):
-                    raise _over_budget(sync, total, [batch.errors])
+                    raise _over_budget(sync, total, [batch])
                 counts += _commit(sync, batch, of=staged.page if batch is page_batches[-1] else None)
             if sync.is_preview or not page_batches:
                 sync.hub.write(partial(_note_page, sync=sync, page=staged.page))
@@ -287,7 +294,7 @@ def _batches(
     page = staged.page
     size = sync.batch_records
     parts = [page.records[start : start + size] for start in range(0, len(page.records), size)] or [[]]
-    if not page.records and not page.rejects and not page.is_last:
+    if not page.records and not page.rejects and not page.files and not page.is_last:
         return
     for index, records in enumerate(parts):
         mapped = mapping.apply(records, lookups)
@@ -301,7 +308,7 @@ def _batches(
         moves = is_end and not sync.run.until and (sync.is_keyset or page.is_last)
         resume = _resume(page, reach) if is_end else None
         watermark = reach.watermark(is_keyset=sync.is_keyset) if moves else None
-        yield Batch(index * PART + page.number, mapped, errors, watermark, resume)
+        yield Batch(index * PART + page.number, mapped, errors, watermark, resume, page.files if is_end else ())
 
 
 def _resume(page: Page, reach: Reach) -> Mapping[str, Any]:
@@ -376,12 +383,12 @@ def _is_over_budget(sync: TableSync, counts: Counts, *, is_end: bool) -> bool:
     return says_something and counts.failed > budget * counts.processed
 
 
-def _over_budget(sync: TableSync, counts: Counts, errors: Iterable[Sequence[ErrorEntry]]) -> ErrorBudgetError:
-    """The error to raise, with all that was rejected in the Error Log; `errors` comes batch by batch."""
+def _over_budget(sync: TableSync, counts: Counts, refused: Iterable[Batch]) -> ErrorBudgetError:
+    """The error to raise, with all that was rejected in the Error Log, and noted which files were put aside."""
     now, first = sync.clock.now(), ""
-    for of_batch in errors:
-        sync.hub.write(partial(_log_once, sync=sync, errors=of_batch, now=now))
-        first = first or (of_batch[0].message if of_batch else "")
+    for batch in refused:
+        sync.hub.write(partial(_log_once, sync=sync, batch=batch, now=now))
+        first = first or (batch.errors[0].message if batch.errors else "")
     budget = sync.run.system.limits.error_budget
     return ErrorBudgetError(
         f"{counts.failed} of {counts.processed} records of {sync.table.table} were rejected, over the error budget of "
@@ -391,6 +398,8 @@ def _over_budget(sync: TableSync, counts: Counts, errors: Iterable[Sequence[Erro
     )
 
 
-def _log_once(connection: Connection, sync: TableSync, errors: Sequence[ErrorEntry], now: datetime) -> None:
+def _log_once(connection: Connection, sync: TableSync, batch: Batch, now: datetime) -> None:
     lease.renew(connection, sync.token)
-    error_log.append(connection, sync.key, error_log.not_logged(connection, sync.key, errors), now=now)
+    error_log.append(connection, sync.key, error_log.not_logged(connection, sync.key, batch.errors), now=now)
+    put_aside = [file for file in batch.files if file.is_rejected]
+    file_marks.note(connection, sync.key, put_aside, now=now)

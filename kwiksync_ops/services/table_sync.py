@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from kwiksync_ops.batch import FileMark
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.source import Position, ReadRequest
 from kwiksync_ops.errors import LeaseError
@@ -14,13 +15,13 @@ from kwiksync_ops.mapping.compiler import CompiledMapping, compile_mapping
 from kwiksync_ops.mapping.outbound import CompiledOutbound, compile_outbound
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.configuration import applied_mapping
-from kwiksync_ops.storage import checkpoints, lease, sync_log
+from kwiksync_ops.storage import checkpoints, file_marks, lease, sync_log
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.history import Author
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
-from kwiksync_ops.vocabulary import Direction, Mode, Trigger
+from kwiksync_ops.vocabulary import RECORD_TABLES, Direction, Mode, Trigger
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,18 @@ class TableSync:
         is_whole = self.run.mode == Mode.FULL or (self.run.mode == Mode.INCREMENTAL and self.table.cursor is None)
         is_window = self.run.since is not None or self.run.until is not None
         return self.table.deletes.mode == "compare" and is_whole and not is_window
+
+    @property
+    def takes_files(self) -> bool:
+        """The system's files are read once each, and bad ones put aside. Previews and verifications only look."""
+        is_sync = self.run.mode in (Mode.INCREMENTAL, Mode.FULL)
+        return is_sync and self.run.system.kind == "files" and self.table.table in RECORD_TABLES
+
+    @property
+    def rereads_files(self) -> bool:
+        """Files that are known are read too: all of the table is wanted, or a window of it."""
+        is_window = self.run.since is not None or self.run.until is not None
+        return self.run.mode != Mode.INCREMENTAL or is_window or self.compares
 
     def author(self) -> Author:
         policies = {"": self.table.conflict.policy, **self.table.conflict.fields}
@@ -142,6 +155,8 @@ class TableSync:
             page_records=self.batch_records,
             since=self._since(),
             until=self.run.until,
+            known_files=self._known_files if self.takes_files else None,
+            rereads=self.rereads_files,
             options=self.table.options,
         )
 
@@ -149,11 +164,18 @@ class TableSync:
         """Whether the run reads the whole table: it was asked to, or it began without a watermark."""
         if self.run.since:
             return False
+        if self.takes_files and not self.rereads_files:
+            with self.hub.read() as connection:
+                return not file_marks.has_any(connection, self.key.system, self.key.table)
         if self.run.mode != Mode.INCREMENTAL or self.table.cursor is None:
             return True
         with self.hub.read() as connection:
             row = sync_log.read_table(connection, self.key)
         return row is None or row["watermark_before"] is None
+
+    def _known_files(self, names: Sequence[str]) -> Mapping[str, FileMark]:
+        with self.hub.read() as connection:
+            return file_marks.read(connection, self.key.system, self.key.table, names)
 
     def _since(self) -> Position | None:
         if self.run.since:

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from kwiksync_ops.batch import MappedBatch
-from kwiksync_ops.storage import audit, checkpoints, error_log, lease, records, sync_log
+from kwiksync_ops.batch import FileMark, MappedBatch
+from kwiksync_ops.storage import audit, checkpoints, error_log, file_marks, lease, records, sync_log
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.history import Author
@@ -32,6 +32,7 @@ class Batch:
     Attributes:
         watermark: how far the table is read when this batch is in; None leaves it where it is.
         resume: where the read goes on after this batch, should its process end here.
+        files: those that are done with when this batch is in.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Batch:
     errors: Sequence[ErrorEntry]
     watermark: Watermark | None = None
     resume: Mapping[str, Any] | None = None
+    files: Sequence[FileMark] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -114,6 +116,7 @@ def load(
     if heals:
         error_log.close_healed(connection, run, [row[0] for row in batch.mapped.rows], now=author.now)
     error_log.append(connection, run, errors, now=author.now, batch=number)
+    file_marks.note(connection, run, batch.files, now=author.now)
     checkpoint = checkpoints.Checkpoint(batch.watermark, batch.resume, run.run_id)
     reached = checkpoints.advance(connection, run.system, run.direction, run.table, checkpoint, now=author.now)
     counts = _counts(batch.mapped, merged)

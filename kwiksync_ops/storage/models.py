@@ -275,6 +275,17 @@ BATCH = _table(
     _moment("committed", null=False),
 )
 
+FILE_MARK = _table(
+    "file_mark",
+    _key("system", 40),
+    _key("table_name", 80),
+    _key("name", 1000),
+    _text("version", 120, null=False),
+    _text("digest", 64, null=False),
+    sa.Column("is_rejected", sa.Boolean(), nullable=False, server_default=sa.false()),
+    _text("run_id", null=False),
+    _moment("sys_updated_on", null=False),
+)
 SEEN_KEY = _table(
     "seen_key",
     _key("run_id"),

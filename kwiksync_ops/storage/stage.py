@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from kwiksync_ops.batch import MappedBatch, Page, Reject
+from kwiksync_ops.batch import FileMark, MappedBatch, Page, Reject
 from kwiksync_ops.errors import HubError
 from kwiksync_ops.storage.batches import Batch
 from kwiksync_ops.storage.checkpoints import Watermark
@@ -65,6 +65,7 @@ class Stage:
             "known": staged.known,
             "server_time": page.server_time.isoformat() if page.server_time else None,
             "rejects": [asdict(reject) for reject in page.rejects],
+            "files": [asdict(file) for file in page.files],
             "highest": asdict(staged.highest) if staged.highest else None,
         }
         payloads = [msgspec.json.encode(_tagged(record)) for record in page.records]
@@ -82,6 +83,7 @@ class Stage:
             meta["calls"],
             datetime.fromisoformat(moment) if moment else None,
             [Reject(**reject) for reject in meta["rejects"]],
+            _files(meta),
         )
         return StagedPage(page, meta["known"], _watermark(meta["highest"]))
 
@@ -100,6 +102,7 @@ class Stage:
             "errors": [asdict(error) for error in batch.errors],
             "watermark": asdict(batch.watermark) if batch.watermark else None,
             "resume": batch.resume,
+            "files": [asdict(file) for file in batch.files],
         }
         self._write(MAPPED, batch.number, pa.table(arrays), meta)
 
@@ -113,7 +116,7 @@ class Stage:
             self._table, names, rows, versions, [], meta["read"], meta["superseded"], fingerprints=fingerprints
         )
         errors = [ErrorEntry(**error) for error in meta["errors"]]
-        return Batch(number, mapped, errors, _watermark(meta["watermark"]), meta["resume"])
+        return Batch(number, mapped, errors, _watermark(meta["watermark"]), meta["resume"], _files(meta))
 
     def numbers(self, kind: str) -> list[int]:
         """The numbers of the files of a kind, in order."""
@@ -184,6 +187,10 @@ def _stage_error(url: str, exc: Exception) -> HubError:
 
 def _watermark(value: dict[str, str] | None) -> Watermark | None:
     return Watermark(**value) if value else None
+
+
+def _files(meta: dict[str, Any]) -> tuple[FileMark, ...]:
+    return tuple(FileMark(**file) for file in meta.get("files", ()))
 
 
 def _safe(run_id: str) -> str:
