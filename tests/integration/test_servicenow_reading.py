@@ -35,7 +35,7 @@ from servicenow.instance import Instance  # isort: skip
 from servicenow.schema import CREATED, Column, Table  # isort: skip
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-OPTIONS = {"allow_hosts": ["127.0.0.0/8"], "timeouts": {"read_s": 0.3}}
+OPTIONS = {"allow_hosts": ["127.0.0.0/8"]}
 
 
 @pytest.fixture
@@ -145,6 +145,15 @@ class TestKeyset:
         instance.insert("incident", sys_updated_on="2999-01-01 00:00:00")
         since = Position(NOW - timedelta(days=1) + timedelta(seconds=4, milliseconds=900))
         assert reader.ids(since=since) == added[12:]
+
+    def test_what_changes_in_the_running_second_is_left_to_the_next_read(
+        self, instance: Instance, reader: Reader
+    ) -> None:
+        since, seconds = Position(NOW - timedelta(days=2)), ("11:59:58", "11:59:59", "12:00:00", "12:00:01")
+        added = [instance.insert("incident", sys_updated_on=f"2026-03-01 {second}") for second in seconds]
+        assert reader.ids(since=since) == added[:2]
+        assert reader.ids(since=since, lag_s=0) == added[:3]
+        assert reader.ids() == added
 
     def test_a_full_read_takes_what_changes_meanwhile(self, instance: Instance, reader: Reader) -> None:
         add_incidents(instance, 5)
@@ -288,7 +297,7 @@ class TestFaults:
     ) -> None:
         added = add_incidents(instance, 90)
         instance.faults.add(kind, skip=1)
-        assert reader.ids(page_records=40) == added
+        assert reader.ids(page_records=40, timeouts={"read_s": 1}) == added
         sizes = [parse_qs(call.query_string)["sysparm_limit"][0] for call in instance.calls]
         assert sizes.count("40") == 2
         assert sizes.count("20") >= 2

@@ -27,7 +27,7 @@ from servicenow.instance import Instance  # isort: skip
 from servicenow.schema import Column, Table  # isort: skip
 from servicenow.writing import BusinessRule  # isort: skip
 
-OPTIONS = {"allow_hosts": ["127.0.0.0/8"], "timeouts": {"read_s": 0.3}}
+OPTIONS = {"allow_hosts": ["127.0.0.0/8"]}
 BATCH, STAGING = "/api/now/v1/batch", "u_incident_import"
 IMPORT = {"by": "import_set", "correlation_field": "u_our_id", "import_set": {"table": STAGING}}
 STAGED = {"u_our_id": "correlation_id", "u_text": "short_description", "u_state": "state", "u_caller": "caller_id"}
@@ -160,6 +160,11 @@ class TestBatch:
             Outcome.CONFIRMED,
         ]
 
+    def test_an_item_that_was_ended_in_its_middle_is_not_done(self, instance: Instance, writer: Writer) -> None:
+        key = instance.insert("incident")
+        instance.faults.add(FaultKind.CANCELLED_ERROR, path="/table/incident", method="PATCH")
+        assert outcomes(writer.push(update(key, state="2"))) == [Outcome.UNKNOWN]
+
     def test_a_user_without_the_batch_api_is_told(self, instance: Instance, writer: Writer) -> None:
         instance.faults.add(FaultKind.SERVER_ERROR, path=BATCH, status=403)
         with pytest.raises(AuthenticationError):
@@ -184,6 +189,25 @@ class TestBatch:
         with pytest.raises(ConfigurationError, match="u_nowhere"):
             writer.push(create(0))
         assert len(instance.all("incident")) == 1
+
+    @using(correlation_field="u_nowhere")
+    def test_a_look_by_a_field_that_the_table_has_not_finds_nothing_out(
+        self, instance: Instance, writer: Writer
+    ) -> None:
+        instance.settings.invalid_query_returns_no_rows = True
+        instance.insert("incident")
+        with pytest.raises(ConfigurationError, match="u_nowhere"):
+            writer.look(create(0))
+
+    @using(by="record")
+    def test_record_by_record_nothing_is_sent_after_what_was_not_taken(
+        self, instance: Instance, writer: Writer
+    ) -> None:
+        instance.faults.add(FaultKind.RATE_LIMITED, method="POST", skip=1, retry_after_s=9)
+        receipts = writer.push(*[create(number) for number in range(4)])
+        assert outcomes(receipts) == [Outcome.CONFIRMED] + [Outcome.UNSENT] * 3
+        assert {receipt.retry_after_s for receipt in receipts[1:]} == {9}
+        assert len(instance.calls) == 3
 
     @using(correlation_field="")
     def test_without_a_correlation_field_a_lost_create_stays_unknown(self, writer: Writer) -> None:
@@ -374,6 +398,13 @@ class TestImportSet:
         assert outcomes(receipts) == [Outcome.REFUSED, Outcome.ACCEPTED, Outcome.GONE]
         assert outcomes(writer.confirm(deliveries[1:2], receipts[1:2])) == [Outcome.CONFIRMED]
         assert len(instance.all("incident")) == 2
+
+    @using(**IMPORT)
+    def test_a_map_that_made_a_second_record_is_found_out(self, instance: Instance, writer: Writer) -> None:
+        instance.imports.add(Staging(STAGING, (TransformMap("Doubles", "incident", STAGED),), has_column_names=True))
+        sent = self.staged(2, key=instance.insert("incident", correlation_id=f"{2:032x}"))
+        (receipt,) = writer.confirm([sent], writer.push(sent))
+        assert (receipt.outcome, receipt.code) == (Outcome.REFUSED, "ERR_005")
 
     @using(**{**IMPORT, "import_set": {"table": STAGING, "coalesce": False}})
     def test_a_map_that_does_not_coalesce_only_creates(self, writer: Writer) -> None:

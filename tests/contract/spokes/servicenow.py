@@ -60,7 +60,7 @@ class ServiceNowSpoke:
         self._instance = running.instance
         self._is_staged = variant.startswith("import_set")
         self._writes = False
-        self._options = {"allow_hosts": ["127.0.0.0/8"], "timeouts": {"read_s": 0.3}, "push": _PUSH[variant]}
+        self._options = {"allow_hosts": ["127.0.0.0/8"], "timeouts": {"read_s": 0.5}, "push": _PUSH[variant]}
         self._credentials = Credentials(running.url, login=USER, password=PASSWORD, ca_file=ca_file)
         self._add_tables(by_labels=variant == "import_set_by_labels")
 
