@@ -17,7 +17,7 @@ from kwiksync_ops.connectors.sql import drivers
 from kwiksync_ops.connectors.sql.address import parse_address, route_to
 from kwiksync_ops.connectors.sql.failures import Failures, driver_error
 from kwiksync_ops.connectors.sql.options import SqlOptions, merge_options, parse_options
-from kwiksync_ops.connectors.sql.values import Kind
+from kwiksync_ops.connectors.sql.values import Kind, Row
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.redaction import Redactor
@@ -61,7 +61,7 @@ class Database:
         self._options = options
         self._credentials = credentials
         self._limiter = limiter
-        self._writes = writes
+        self.writes = writes
         self.calls = 0
         self.own = parse_options(options)
         self.address = parse_address(credentials.base_url)
@@ -118,7 +118,7 @@ class Database:
             yield
         except KwikSyncError:
             raise
-        except (SQLAlchemyError, self._driver_error, OSError) as exc:
+        except (SQLAlchemyError, self.driver_error, OSError) as exc:
             raise self.failures.of(exc, what) from driver_error(exc)
 
     def close(self) -> None:
@@ -129,12 +129,12 @@ class Database:
         return self.address.dialect_url.get_dialect()()
 
     @cached_property
-    def _driver_error(self) -> type[Exception]:
+    def driver_error(self) -> type[Exception]:
         found: type[Exception] = self.address.dialect_url.get_dialect().import_dbapi().Error
         return found
 
     def _engine(self, options: SqlOptions) -> sa.Engine:
-        wanted = drivers.Wanted(self._credentials, options.timeouts, self._writes)
+        wanted = drivers.Wanted(self._credentials, options.timeouts, self.writes)
         allowed = (*self._credentials.allow_hosts, *options.allow_hosts)
 
         def connect() -> Any:
@@ -165,12 +165,23 @@ class Session:
             case "postgresql":
                 self._begin_postgresql()
             case "sqlite":
-                self.connection.exec_driver_sql("BEGIN IMMEDIATE" if self.database._writes else "BEGIN")
+                if self.database.writes:
+                    self.connection.exec_driver_sql("BEGIN IMMEDIATE")
+            case "mysql":
+                self._begin_mysql()
             case _:
                 self.now = _moment(self.connection.exec_driver_sql(_NOW[self.backend]).scalar_one())
 
+    def _begin_mysql(self) -> None:
+        if self.database.writes:
+            self.connection.execution_options(isolation_level="READ COMMITTED")
+        else:
+            self.connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+            self.connection.rollback()
+        self.now = _moment(self.connection.exec_driver_sql(_NOW["mysql"]).scalar_one())
+
     def _begin_postgresql(self) -> None:
-        is_writer, timeouts = self.database._writes, self.options.timeouts
+        is_writer, timeouts = self.database.writes, self.options.timeouts
         self.connection.execution_options(
             isolation_level="READ COMMITTED" if is_writer else "REPEATABLE READ", postgresql_readonly=not is_writer
         )
@@ -183,8 +194,10 @@ class Session:
         first = f"SELECT extract(epoch FROM now()), {changed}"  # noqa: S608  # names and numbers of ours
         row = self.connection.exec_driver_sql(first).one()
         self.now = _moment(row[0])
+        if is_writer:
+            self.connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def run(self, statement: sa.Executable) -> tuple[list[str], list[Kind], list[tuple[Any, ...]]]:
+    def run(self, statement: sa.Executable) -> tuple[list[str], list[Kind], list[Row]]:
         """All rows of a statement, with the names and kinds of their columns."""
         cursor = self._execute(statement, is_streamed=False)
         try:
@@ -192,17 +205,15 @@ class Session:
         finally:
             cursor.close()
 
-    def stream(self, statement: sa.Executable, size: int) -> Iterator[tuple[Any, list[tuple[Any, ...]]]]:
-        """The rows of a statement, so many at once, each time with their cursor. One that is empty is not given."""
+    def stream(self, statement: sa.Executable, size: int) -> Iterator[tuple[list[Kind], list[Row]]]:
+        """The rows of a statement, so many at once, with the kinds of their columns. None is no page."""
         cursor = self._execute(statement, is_streamed=True)
+        kinds, rows = self.kinds(cursor), [()] * size
         try:
-            while rows := cursor.fetchmany(size):
-                yield cursor, rows
-                if len(rows) < size:
-                    return
+            while len(rows) == size and (rows := cursor.fetchmany(size)):
+                yield kinds, list(rows)
         finally:
-            with suppress(self.database._driver_error):
-                cursor.close()
+            self._end(cursor, is_read=len(rows) < size)
 
     def kinds(self, cursor: Any) -> list[Kind]:
         """What the columns hold, where the driver says it."""
@@ -216,6 +227,16 @@ class Session:
         with self.database.call():
             cursor.execute(text, values)
         return cursor
+
+    def _end(self, cursor: Any, *, is_read: bool) -> None:
+        """Close a cursor. MySQL's would first read all that is left, so its connection is given up."""
+        if self.backend == "mysql" and not is_read:
+            cursor._result.unbuffered_active = False
+            self.connection.connection.dbapi_connection._force_close()  # type: ignore[union-attr]  # it is pymysql's
+            self.connection.invalidate()
+            return
+        with suppress(self.database.driver_error):
+            cursor.close()
 
     def _cursor(self, *, is_streamed: bool) -> Any:
         raw: Any = self.connection.connection.dbapi_connection

@@ -120,8 +120,6 @@ def _connect_mysql(address: Address, route: Route, wanted: Wanted) -> Any:
 
     who, timeouts = wanted.credentials, wanted.timeouts
     commands = ["time_zone = '+00:00'", "net_write_timeout = 3600", f"innodb_lock_wait_timeout = {timeouts.lock_s:.0f}"]
-    if not wanted.writes:
-        commands.append("transaction_read_only = 1" if address.backend == "mysql" else "tx_read_only = 1")
     connection = pymysql.connect(
         host=address.host or "localhost",
         unix_socket=address.socket or None,

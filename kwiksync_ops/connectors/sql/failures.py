@@ -47,6 +47,9 @@ _POSTGRESQL: tuple[tuple[str, Kind], ...] = (
     ("57P", ConnectionLostError),
     ("25P03", ConnectionLostError),
 )
+_PASSING = frozenset({1021, 1040, 1041, 1114, 1205, 1213, 1180, 1222})
+"""Deadlocks, full disks and the like, of MySQL and SQL Server."""
+
 _TEXTS: tuple[tuple[str, Kind], ...] = (
     (
         r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not exist",
@@ -110,6 +113,18 @@ def kind_of(cause: BaseException, backend: str) -> Kind:
             return table[number]
     text = told(cause)
     return next((kind for words, kind in _TEXTS if re.search(words, text, re.IGNORECASE)), SystemUnavailableError)
+
+
+def concerns_all(error: BaseException, backend: str) -> bool:
+    """Whether it is no fault of one record: the database is away, busy or full, or does not let us."""
+    cause = driver_error(error)
+    number = cause.args[0] if cause.args else None
+    state: str = getattr(cause, "sqlstate", None) or ""
+    if state.startswith(("40", "53", "55P03", "57", "58")) or number in _PASSING:
+        return True
+    if backend == "sqlite" and re.search(r"locked|busy|full|disk I/O", str(cause)):
+        return True
+    return kind_of(cause, backend) in (AuthenticationError, ConnectionLostError, ConnectionTimeoutError)
 
 
 def is_duplicate(cause: BaseException) -> bool:

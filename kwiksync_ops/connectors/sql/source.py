@@ -27,7 +27,7 @@ from kwiksync_ops.connectors.sql.keyset import (
 )
 from kwiksync_ops.connectors.sql.options import SqlOptions
 from kwiksync_ops.connectors.sql.relation import ColumnInfo, find_relation, table_names
-from kwiksync_ops.connectors.sql.values import Kind, UnfitError, plain, plain_records
+from kwiksync_ops.connectors.sql.values import Kind, Row, UnfitError, plain, plain_records
 from kwiksync_ops.errors import ConfigurationError, SystemUnavailableError, ValidationError
 from kwiksync_ops.rate_limit import CallLimiter
 
@@ -77,7 +77,7 @@ def describe(database: Database) -> str:
 class _Chunk:
     """Rows as they came, with where to go on after them."""
 
-    rows: Sequence[tuple[Any, ...]]
+    rows: Sequence[Row]
     kinds: Sequence[Kind]
     after: Position | None
     is_placed: bool
@@ -125,23 +125,32 @@ class _Read:
             yield from self._placed(session, keyset, columns, window)
         unplaced = keyset.unplaced(columns) if self._request.since is None else None
         if unplaced is not None:
-            for cursor, rows in session.stream(unplaced, self._size):
-                yield _Chunk(rows, self._kinds(session, columns, cursor), None, is_placed=False)
+            for kinds, rows in session.stream(unplaced, self._size):
+                yield _Chunk(rows, _declared(kinds, columns), None, is_placed=False)
 
     def _placed(
         self, session: Session, keyset: Keyset, columns: Sequence[ColumnInfo], window: Window
     ) -> Iterator[_Chunk]:
         places = [self._names.index(part.name) for part in keyset.parts]
-        limit = None if self._is_streamed(session) else self._size
         after = self._after
-        while True:
-            count = 0
-            for cursor, rows in session.stream(keyset.placed(columns, window, after, limit), self._size):
-                count += len(rows)
-                after = self._moved(after, tuple(rows[-1][place] for place in places))
-                yield _Chunk(rows, self._kinds(session, columns, cursor), after, is_placed=True)
-            if limit is None or count < limit:
-                return
+        for kinds, rows in self._rows(session, keyset, columns, window):
+            after = self._moved(after, tuple(rows[-1][place] for place in places))
+            yield _Chunk(rows, _declared(kinds, columns), after, is_placed=True)
+
+    def _rows(
+        self, session: Session, keyset: Keyset, columns: Sequence[ColumnInfo], window: Window
+    ) -> Iterator[tuple[list[Kind], list[Row]]]:
+        """A page at a time: of one statement, or by a statement each, between which nothing is held in the database."""
+        if self._is_streamed(session):
+            yield from session.stream(keyset.placed(columns, window, self._after, None), self._size)
+            return
+        places, after = [self._names.index(part.name) for part in keyset.parts], self._after
+        rows: Sequence[Row] = [()] * self._size
+        while len(rows) == self._size:
+            _, kinds, rows = session.run(keyset.placed(columns, window, after, self._size))
+            if rows:
+                after = tuple(rows[-1][place] for place in places)
+                yield kinds, rows
 
     def _is_streamed(self, session: Session) -> bool:
         wanted = self._options.streaming
@@ -166,11 +175,6 @@ class _Read:
         first = sa.select(column).select_from(keyset.relation.source).where(column.is_not(None)).limit(1)
         _, _, rows = session.run(first)
         return rows[0][0] if rows else None
-
-    def _kinds(self, session: Session, columns: Sequence[ColumnInfo], cursor: Any) -> list[Kind]:
-        """As the driver says it of this very result, else as the table is declared."""
-        told = session.kinds(cursor)
-        return [kind if kind != Kind.OTHER else column.kind for kind, column in zip(told, columns, strict=True)]
 
     def _page(self, chunk: _Chunk | None, now: datetime | None, calls: int, *, is_last: bool) -> Page:
         self._number += 1
@@ -225,6 +229,11 @@ class _Read:
             "since": [in_utc(request.since.updated_at), request.since.id] if request.since else None,
             "until": in_utc(request.until),
         }
+
+
+def _declared(kinds: Sequence[Kind], columns: Sequence[ColumnInfo]) -> list[Kind]:
+    """As the driver says it of this very result, else as the table is declared."""
+    return [kind if kind != Kind.OTHER else column.kind for kind, column in zip(kinds, columns, strict=True)]
 
 
 def _identity(request: ReadRequest) -> list[str | None]:

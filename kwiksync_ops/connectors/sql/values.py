@@ -64,6 +64,8 @@ class Plain:
 
 def plain_records(names: Sequence[str], kinds: Sequence[Kind], rows: Sequence[Row], form: BytesForm) -> Plain:
     """The rows as records, but for those that hold what no hub can keep: these are faults, each with its first one."""
+    if not rows:
+        return Plain([])
     faults: dict[int, Fault] = {}
     columns: list[Sequence[Any]] = []
     for name, kind, values in zip(names, kinds, zip(*rows, strict=True), strict=True):
