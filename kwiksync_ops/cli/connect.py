@@ -15,6 +15,7 @@ from kwiksync_ops.cli.exit_code import ExitCode
 from kwiksync_ops.cli.output import Output
 from kwiksync_ops.cli.session import JsonOption, open_session
 from kwiksync_ops.declared.fault import did_you_mean
+from kwiksync_ops.vocabulary import CALLS_PER_MINUTE
 
 _NAME_RULE = "small letters, digits and _, beginning with a letter, at most 40"
 
@@ -57,6 +58,9 @@ def connect(
             "--field", "-f", metavar="TABLE.COLUMN=FIELD", help="What fills a column; nothing leaves it empty."
         ),
     ] = None,
+    calls: Annotated[
+        int, typer.Option("--calls-per-minute", min=1, max=100_000, metavar="N", help="At most so many calls to it.")
+    ] = CALLS_PER_MINUTE,
     timezone: Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Of times that name no zone.")] = "UTC",
     schedule: Annotated[
         str | None, typer.Option("--schedule", metavar="CRON", help="When it syncs.", show_default="by hand")
@@ -98,6 +102,7 @@ def connect(
         catalogue,
         parse_options(options or ()),
         wishes,
+        calls,
         schedule,
         description,
         customer_key_file,

@@ -19,7 +19,6 @@ from kwiksync_ops.cli.session import Session
 from kwiksync_ops.cli.text import count
 from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError
-from kwiksync_ops.vocabulary import CALLS_PER_MINUTE
 
 if TYPE_CHECKING:
     from kwiksync_ops.connectors.credentials import Credentials
@@ -42,6 +41,7 @@ class Answers:
     catalogue: str
     options: KindOptions
     wishes: Wishes
+    calls_per_minute: int
     schedule: str | None
     description: str
     customer_key_file: Path | None
@@ -116,6 +116,7 @@ class Walk:
             description=answers.description,
             schedule=answers.schedule,
             timezone=self._wishes.timezone,
+            calls_per_minute=answers.calls_per_minute,
         )
         names = ", ".join(str(path) for path in draft_files(draft))
         if not self._person.agrees(f"Write {names} below {self._session.settings.include}?"):
@@ -148,7 +149,7 @@ class Walk:
         from kwiksync_ops.storage.api_calls import HubCallLimiter
 
         answers, session = self._answers, self._session
-        limiter = HubCallLimiter(session.hub, answers.system, CALLS_PER_MINUTE, session.clock)
+        limiter = HubCallLimiter(session.hub, answers.system, answers.calls_per_minute, session.clock)
         return Explorer(answers.kind, self._credentials(), answers.options.system, limiter, session.clock)
 
     def _credentials(self) -> Credentials:
@@ -189,7 +190,7 @@ class Walk:
         from kwiksync_ops.services.discovery import likely_objects, named_objects
 
         if self._answers.objects:
-            return named_objects(self._answers.kind, objects, list(self._answers.objects))
+            return named_objects(objects, list(self._answers.objects), self._unlisted())
         if not objects:
             return self._named_by_person()
         likely = likely_objects(objects)
@@ -200,6 +201,12 @@ class Walk:
         return self._person.again(
             lambda: _picked(objects, self._person.text("Which ones? Numbers, or names", default=numbers))
         )
+
+    def _unlisted(self) -> list[str]:
+        """Objects that no list has to hold: paths, file patterns, and queries."""
+        options = self._answers.options.tables
+        is_open = self._answers.kind in ("files", "rest")
+        return [name for name, table in self._tables.items() if is_open or "query" in options.get(table, {})]
 
     def _named_by_person(self) -> list[ObjectInfo]:
         from kwiksync_ops.services.discovery import named_objects
@@ -212,7 +219,7 @@ class Walk:
                 remedy="Name them by --object, such as --object /api/v1/tickets; or their list by --catalogue.",
             )
         self._tables |= dict(names)
-        return named_objects(self._answers.kind, [], [name for name, _ in names])
+        return named_objects([], [name for name, _ in names])
 
     def _inspect(self, explorer: Explorer, info: ObjectInfo) -> None:
         from kwiksync_ops.services.discovery import likely_objects

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ SAMPLE_RECORDS = 1_000
 """References are known by their values, so that a few records would tell little. It is one page, one call."""
 
 _LIKELY, _CANDIDATES, _SHOWN = 0.6, 3, 12
-_OPEN_KINDS = ("files", "rest")
 _CONNECTIONS = {
     "files": ("kwiksync_files", "sftp://files.example.com/in", " --conn-login … --conn-password …"),
     "odata": ("kwiksync_odata", "https://s4.example.com/sap/opu/odata4/…", " --conn-login … --conn-password …"),
@@ -92,15 +91,17 @@ def likely_objects(objects: Sequence[ObjectInfo]) -> dict[str, str]:
     return likely
 
 
-def named_objects(kind: str, objects: Sequence[ObjectInfo], names: Sequence[str]) -> list[ObjectInfo]:
-    """The objects of these names. A path or a file pattern need not be in the system's list.
+def named_objects(
+    objects: Sequence[ObjectInfo], names: Sequence[str], unlisted: Collection[str] = ()
+) -> list[ObjectInfo]:
+    """The objects of these names. Those of `unlisted`, such as paths, patterns and queries, may be in no list.
 
     Raises:
         ConfigurationError: the system lists its objects, and has none of such a name.
     """
     known = {info.name: info for info in objects}
     for name in names:
-        if known and name not in known and kind not in _OPEN_KINDS:
+        if known and name not in known and name not in unlisted:
             hint = did_you_mean(name, known) or f" There are: {', '.join(list(known)[:_SHOWN])}."
             raise ConfigurationError(f"The system has no object {name!r}.{hint}")
     return [known.get(name) or ObjectInfo(name) for name in names]

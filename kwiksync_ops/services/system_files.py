@@ -16,6 +16,7 @@ from kwiksync_ops.mapping.files import mapping_text
 from kwiksync_ops.services.declared_mappings import read_declared_mappings
 from kwiksync_ops.services.proposals import TableProposal
 from kwiksync_ops.system_spec.spec import CursorSpec
+from kwiksync_ops.vocabulary import CALLS_PER_MINUTE
 
 SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
@@ -33,6 +34,7 @@ class SystemDraft:
     description: str = ""
     schedule: str | None = None
     timezone: str = "UTC"
+    calls_per_minute: int = CALLS_PER_MINUTE
 
 
 def draft_files(draft: SystemDraft) -> dict[Path, str]:
@@ -83,7 +85,7 @@ def refused_overwrite(paths: Sequence[Path]) -> ConfigurationError:
 
 
 def _document(draft: SystemDraft) -> dict[str, Any]:
-    shared = _shared_options(draft)
+    shared, calls = _shared_options(draft), draft.calls_per_minute
     head: dict[str, Any] = {
         "system": draft.system,
         "kind": draft.kind,
@@ -92,6 +94,7 @@ def _document(draft: SystemDraft) -> dict[str, Any]:
         "description": draft.description or None,
         "schedule": draft.schedule,
         "timezone": draft.timezone if draft.timezone != "UTC" else None,
+        "limits": {"calls_per_minute": calls} if calls != CALLS_PER_MINUTE else None,
         draft.kind: shared or None,
     }
     tables = [_table_document(draft.kind, shared, table) for table in draft.tables]

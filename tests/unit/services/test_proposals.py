@@ -212,8 +212,8 @@ def test_likely_objects_are_a_few_for_each_table() -> None:
 
 def test_a_name_that_the_system_does_not_list_is_refused_where_it_lists_all() -> None:
     known = [ObjectInfo("orders"), ObjectInfo("sites")]
-    assert [info.name for info in named_objects("sql", known, ["sites"])] == ["sites"]
+    assert [info.name for info in named_objects(known, ["sites"])] == ["sites"]
     with pytest.raises(ConfigurationError, match="Did you mean 'orders'"):
-        named_objects("sql", known, ["order"])
-    assert [info.name for info in named_objects("rest", known, ["/other"])] == ["/other"]
-    assert [info.name for info in named_objects("sql", [], ["view"])] == ["view"]
+        named_objects(known, ["order"])
+    assert [info.name for info in named_objects(known, ["/other"], ["/other"])] == ["/other"]
+    assert [info.name for info in named_objects([], ["view"])] == ["view"]

@@ -1,0 +1,245 @@
+"""`connect` to databases, files, OData services and ServiceNow: what it finds is what was put there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import trustme
+import yaml
+
+from tests.integration.cli.conftest import Cli
+from tests.support.postgresql import empty_database
+from tests.support.servicenow import ADMIN, ADMIN_PASSWORD, DEMO, Instance, start_instance
+
+START = datetime(2026, 1, 5, 8, 30, 0, 123456, tzinfo=UTC)
+STATES = ("open", "in progress", "on hold", "closed")
+
+metadata = sa.MetaData()
+SITES = sa.Table(
+    "Sites",
+    metadata,
+    sa.Column("SiteID", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("Site Name", sa.String(80), nullable=False),
+    sa.Column("City", sa.String(80)),
+    sa.Column("PostalCode", sa.String(10)),
+    sa.Column("CountryCode", sa.String(2)),
+    sa.Column("Lat", sa.Float),
+    sa.Column("LastModified", sa.DateTime(timezone=True), nullable=False),
+)
+ORDERS = sa.Table(
+    "Work Orders",
+    metadata,
+    sa.Column("OrderNo", sa.String(20), primary_key=True),
+    sa.Column("Subject", sa.String(200), nullable=False),
+    sa.Column("Details", sa.Text),
+    sa.Column("Status", sa.String(20)),
+    sa.Column("Prio", sa.Integer),
+    sa.Column("Plant", sa.Integer, sa.ForeignKey("Sites.SiteID")),
+    sa.Column("Technician", sa.String(80)),
+    sa.Column("Created", sa.DateTime),
+    sa.Column("ModifiedAt", sa.DateTime(timezone=True), nullable=False),
+)
+CURRENCIES = sa.Table(
+    "currencies", metadata, sa.Column("iso", sa.String(3), primary_key=True), sa.Column("rate", sa.Float)
+)
+
+
+def sites() -> list[dict[str, Any]]:
+    names = ("SiteID", "Site Name", "City", "PostalCode", "CountryCode", "Lat", "LastModified")
+    rows = [
+        (at, f"Büro {at}", "Oslo", f"0{at:03d}", "NO", 59.5 + at / 8, START + timedelta(days=at)) for at in range(1, 30)
+    ]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def orders() -> list[dict[str, Any]]:
+    return [
+        {
+            "OrderNo": f"WO-{at:05d}",
+            "Subject": "Lamp broken",
+            "Details": f"The lamp in hall {at}. " * 9,
+            "Status": STATES[at % 4],
+            "Prio": at % 4 + 1,
+            "Plant": at % 29 + 1,
+            "Technician": "Ann",
+            "Created": START.replace(tzinfo=None) + timedelta(hours=at),
+            "ModifiedAt": START + timedelta(days=30, hours=at),
+        }
+        for at in range(80)
+    ]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database that knows nothing of KWikSync."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'crm.db'}"
+        return
+    with empty_database(request.getfixturevalue("postgresql")) as url:
+        yield url
+
+
+@pytest.fixture
+def filled(database: str) -> str:
+    engine = sa.create_engine(database)
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(SITES.insert(), sites())
+        connection.execute(ORDERS.insert(), orders())
+    engine.dispose()
+    return database
+
+
+def name_connection(monkeypatch: pytest.MonkeyPatch, host: str, **fields: Any) -> None:
+    extra = {"allow_hosts": ["localhost", "127.0.0.0/8"], **fields.pop("extra", {})}
+    monkeypatch.setenv("AIRFLOW_CONN_KWIKSYNC_NEO", json.dumps({"host": host, "extra": extra, **fields}))
+
+
+def connect_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """The connection of a database: its user and password are no part of the address."""
+    parts = sa.make_url(url)
+    bare = sa.URL.create(parts.drivername, host=parts.host, port=parts.port, database=parts.database, query=parts.query)
+    host = bare.render_as_string(hide_password=False)
+    name_connection(monkeypatch, host, login=parts.username, password=parts.password)
+
+
+def connected(cli: Cli, kind: str, *more: str) -> dict[str, dict[str, Any]]:
+    """What was proposed, by table; the files are applied and synced without a reject."""
+    answer = cli.ok("connect", kind, "--name", "neo", "--json", "--calls-per-minute", "1000", *more)
+    cli.ok("apply", "neo")
+    cli.ok("sync", "neo")
+    return {table["table"]: table for table in answer.json["tables"]}
+
+
+def sources(table: dict[str, Any]) -> dict[str, str]:
+    return {field["column"]: field["source"] for field in table["fields"]}
+
+
+def system_file(cli: Cli) -> dict[str, Any]:
+    spec: dict[str, Any] = yaml.safe_load((cli.include / "systems" / "neo.yaml").read_text())
+    return spec
+
+
+def test_a_database_is_connected_by_what_it_declares(
+    applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_url(monkeypatch, filled)
+    found = connected(applied, "sql")
+    assert {table["object"] for table in found.values()} == {"Sites", "Work Orders"}
+    orders = found["tickets"]
+    assert (orders["key"]["field"], orders["cursor"]["field"]) == ("OrderNo", "ModifiedAt")
+    assert (
+        sources(orders).items()
+        >= {
+            "short_description": "Subject",
+            "description": "Details",
+            "state": "Status",
+            "priority": "Prio",
+            "location": "Plant",
+            "assigned_to": "Technician",
+            "opened_at": "Created",
+        }.items()
+    )
+    plant = next(field for field in orders["fields"] if field["column"] == "location")
+    assert "the system says that it refers to Sites" in plant["reason"]
+    assert sources(found["locations"])["latitude"] == "Lat"
+    assert system_file(applied)["limits"] == {"calls_per_minute": 1000}
+    held = applied.ok("records", "tickets", "--where", "source_system=neo", "--json").json
+    assert held["total"] == 80
+    assert {record["state"] for record in held["records"]} <= {"1", "2", "3", "7"}
+
+
+def test_a_query_is_connected_as_one_object(applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect_url(monkeypatch, filled)
+    query = 'SELECT "OrderNo" AS number, "Subject" AS title FROM "Work Orders" WHERE "Prio" < 3'
+    found = connected(applied, "sql", "--object", "urgent=tickets", "--option", f"tickets:query={json.dumps(query)}")
+    assert sources(found["tickets"]) == {"external_id": "number", "number": "number", "short_description": "title"}
+    assert applied.ok("records", "tickets", "--json").json["total"] == 40
+
+
+def test_a_table_that_is_empty_is_connected_by_its_columns_alone(
+    applied: Cli, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = sa.create_engine(database)
+    metadata.create_all(engine)
+    engine.dispose()
+    connect_url(monkeypatch, database)
+    found = connected(applied, "sql", "--object", "Work Orders")
+    assert (found["tickets"]["sample"], found["tickets"]["key"]["field"]) == (0, "OrderNo")
+    assert sources(found["tickets"])["short_description"] == "Subject"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--object", "Work Order"], "Did you mean 'Work Orders'"),
+        (["--object", "currencies"], "like no KWikSync table"),
+    ],
+)
+def test_a_table_that_can_not_be_used_is_named(
+    applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    connect_url(monkeypatch, filled)
+    answer = applied("connect", "sql", "--name", "neo", "--yes", *words)
+    assert answer.code == 1
+    assert said.lower() in answer.error.lower()
+    assert not (applied.include / "systems" / "neo.yaml").exists()
+
+
+def test_a_database_that_refuses_or_is_away_is_named(
+    applied: Cli, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_url(monkeypatch, sa.make_url(postgresql).set(database="nowhere").render_as_string(hide_password=False))
+    answer = applied("connect", "sql", "--name", "neo", "--yes")
+    assert answer.code == 1
+    assert "nowhere" in answer.error
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
+    """A ServiceNow instance with the records of a small company."""
+    monkeypatch.syspath_prepend(str(DEMO))
+    from servicenow.sample import fill
+
+    authority, instance = trustme.CA(), Instance()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    fill(instance)
+    with start_instance(authority, instance) as running:
+        extra = {"ca_file": str(tmp_path / "ca.pem")}
+        name_connection(monkeypatch, running.url, login=ADMIN, password=ADMIN_PASSWORD, extra=extra)
+        yield instance
+
+
+def test_a_servicenow_instance_is_connected_by_its_dictionary(applied: Cli, instance: Instance) -> None:
+    found = connected(
+        applied, "servicenow", "--object", "incident", "--object", "cmn_location", "--object", "alm_asset"
+    )
+    assert {table["table"]: table["object"] for table in found.values()} == {
+        "locations": "cmn_location",
+        "tickets": "incident",
+        "assets": "alm_asset",
+    }
+    assert {table["key"]["field"] for table in found.values()} == {"sys_id"}
+    assert {table["cursor"]["field"] for table in found.values()} == {"sys_updated_on"}
+    tickets = sources(found["tickets"])
+    assert {name: tickets[name] for name in ("short_description", "state", "location")} == {
+        "short_description": "short_description",
+        "state": "state",
+        "location": "location",
+    }
+    status = next(field for field in found["assets"]["fields"] if field["column"] == "status")
+    assert status["config"]["mappings"]["1"] == "in_use"
+    assert applied.ok("records", "tickets", "--json").json["total"] == len(instance.records.all("incident"))
+
+
+def test_a_user_who_may_not_read_the_dictionary_connects_by_the_records(applied: Cli, instance: Instance) -> None:
+    answer = applied.ok(
+        "connect", "servicenow", "--name", "neo", "--json", "--object", "incident", "--key", "tickets=sys_id"
+    )
+    assert answer.json["tables"][0]["table"] == "tickets"
