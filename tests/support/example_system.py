@@ -10,7 +10,7 @@ from typing import Any
 
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source, open_target
-from kwiksync_ops.connectors.source import Position, ReadRequest
+from kwiksync_ops.connectors.source import Position, ReadRequest, Source
 from kwiksync_ops.connectors.target import Delivery, PushRequest, Receipt, Target
 from kwiksync_ops.mapping.compiler import compile_mapping
 from kwiksync_ops.mapping.files import read_mapping
@@ -49,8 +49,8 @@ class ExampleSystem:
         return next(table for table in self.spec.tables if table.table == name)
 
     def check(self) -> str:
-        with closing(open_source(self.spec.kind, self.credentials, self.spec.options, self.limiter, self.clock)) as it:
-            return it.check()
+        with closing(self.source()) as source:
+            return source.check()
 
     def records(self, name: str, since: Position | None = None) -> list[Any]:
         """As the connector reads them, in pages of `page_records` whatever the file says."""
@@ -64,8 +64,8 @@ class ExampleSystem:
             since=since,
             options={**table.options, "pagination": {**table.options["pagination"], "page_size": self.page_records}},
         )
-        with closing(open_source(self.spec.kind, self.credentials, self.spec.options, self.limiter, self.clock)) as it:
-            pages = list(it.read(request))
+        with closing(self.source()) as source:
+            pages = list(source.read(request))
         assert [reject for page in pages for reject in page.rejects] == []
         assert len(pages) > 1 or since is not None
         return [record for page in pages for record in page.records]
@@ -90,6 +90,9 @@ class ExampleSystem:
             }
             for row in rows
         }
+
+    def source(self) -> Source:
+        return open_source(self.spec.kind, self.credentials, self.spec.options, self.limiter, self.clock)
 
     def target(self) -> Target:
         return open_target(self.spec.kind, self.credentials, self.spec.options, self.limiter, self.clock)

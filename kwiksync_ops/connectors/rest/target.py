@@ -140,7 +140,7 @@ class RestTarget:
     def _receipt(
         self, request: PushRequest, push: PushOptions, endpoint: Endpoint, delivery: Delivery, answer: Answer
     ) -> Receipt:
-        receipt = self._told(delivery, answer.status, self._said(answer), answer)
+        receipt = self._told(delivery, answer.status, self._answered(answer), answer)
         options = self._access.options(request.source, request.options)
         is_done = delivery.action == Action.DELETE and options.error_path is None
         if receipt.outcome != Outcome.CONFIRMED or is_done:
@@ -152,7 +152,7 @@ class RestTarget:
             return Receipt(delivery.id, Outcome.UNKNOWN, message=why)
         error = self._error_in(document, options, f"{endpoint.method} {endpoint.path}")
         if error is not None:
-            return self._told(delivery, error.as_status(options.error_codes), error.said)
+            return self._told(delivery, error.as_status(options.error_codes), error.message)
         if delivery.action == Action.DELETE:
             return receipt
         key_path = push.key_path or tuple(request.key_field.split("."))
@@ -171,9 +171,9 @@ class RestTarget:
             raise error.as_read_error(what, options)
         return error
 
-    def _told(self, delivery: Delivery, status: int, said: str, answer: Answer | None = None) -> Receipt:
+    def _told(self, delivery: Delivery, status: int, message: str, answer: Answer | None = None) -> Receipt:
         """What a status means for a delivery."""
-        of = Receipt(delivery.id, Outcome.UNKNOWN, message=f"answered {status}{f', {said!r}' if said else ''}")
+        of = Receipt(delivery.id, Outcome.UNKNOWN, message=message)
         if 200 <= status < 300:
             return Receipt(delivery.id, Outcome.CONFIRMED)
         if status in _GONE and delivery.action == Action.DELETE:
@@ -204,12 +204,12 @@ class RestTarget:
         except KwikSyncError as exc:
             return [_failed(delivery, exc) for delivery in deliveries]
         if not 200 <= answer.status < 300:
-            return self._refused_whole(deliveries, answer.status, self._said(answer), answer)
+            return self._refused_whole(deliveries, answer.status, self._answered(answer), answer)
         try:
             document = document_of(answer)
             error = self._error_in(document, options, f"{bulk.method} {bulk.path}")
             if error is not None:
-                return self._refused_whole(deliveries, error.as_status(options.error_codes), error.said)
+                return self._refused_whole(deliveries, error.as_status(options.error_codes), error.message)
             results = value_at(document, bulk.results_path)
             if push.confirm.by == "job" and not isinstance(results, list):
                 job = _text(value_at(document, push.confirm.job_path))
@@ -240,13 +240,13 @@ class RestTarget:
         return element | {name: value for name, value in beside.items() if name and value is not None}
 
     def _refused_whole(
-        self, deliveries: Sequence[Delivery], status: int, said: str, answer: Answer | None = None
+        self, deliveries: Sequence[Delivery], status: int, message: str, answer: Answer | None = None
     ) -> list[Receipt]:
         """Of one record it is that record's fault; of many nothing was applied, and fewer may go."""
         if len(deliveries) == 1 or status >= 500 or status in (408, 429):
-            return [self._told(delivery, status, said, answer) for delivery in deliveries]
-        message = f"answered {status} to a call of {len(deliveries)} records, {said!r}"
-        return [Receipt(delivery.id, Outcome.UNSENT, message=message) for delivery in deliveries]
+            return [self._told(delivery, status, message, answer) for delivery in deliveries]
+        told = f"A call of {len(deliveries)} records: {message}"
+        return [Receipt(delivery.id, Outcome.UNSENT, message=told) for delivery in deliveries]
 
     def _bulk_receipt(self, push: PushOptions, bulk: BulkOptions, delivery: Delivery, result: Any) -> Receipt:
         if result is None:
@@ -257,7 +257,8 @@ class RestTarget:
                 delivery.id, Outcome.UNKNOWN, message=self._text(f"Its result has no status: {_shown(result)}")
             )
         error = value_at(result, bulk.error_path) if bulk.error_path else MISSING
-        receipt = self._told(delivery, status, "" if error in (MISSING, None) else self._text(_shown(error)))
+        said = "" if error in (MISSING, None) else self._text(_shown(error))
+        receipt = self._told(delivery, status, _answered(status, said))
         if receipt.outcome != Outcome.CONFIRMED or delivery.action == Action.DELETE:
             return receipt
         key = _text(value_at(result, bulk.key_path)) if bulk.key_path else None
@@ -365,7 +366,7 @@ class RestTarget:
         if error is not None:
             if error.code in options.error_codes.gone:
                 return None
-            raise ValueError(f"the system tells an error: {error.said}")
+            raise ValueError(error.message)
         found = value_at(document, path)
         if kind is dict and path and (found is None or (found is MISSING and value_at(document, path[:-1]) == [])):
             return None
@@ -414,11 +415,15 @@ class RestTarget:
             body=encode_body(body) if body is not None else None,
         )
 
-    def _said(self, answer: Answer) -> str:
-        return excerpt(answer, self._access.redactor)
+    def _answered(self, answer: Answer) -> str:
+        return _answered(answer.status, excerpt(answer, self._access.redactor))
 
     def _text(self, text: str) -> str:
         return self._access.redactor.text(text)[:MAX_SAID]
+
+
+def _answered(status: int, said: str) -> str:
+    return f"answered {status}{f', {said!r}' if said else ''}"
 
 
 def _failed(delivery: Delivery, error: KwikSyncError) -> Receipt:

@@ -21,9 +21,13 @@ class ToldError:
     code: str
     said: str
 
+    @property
+    def message(self) -> str:
+        return f"the system tells an error: {self.said}"
+
     def as_read_error(self, what: str, options: RestOptions) -> KwikSyncError:
         """The error of a read that it ends."""
-        text = f"{what}: the system tells an error: {self.said}. Nothing of the page was taken."
+        text = f"{what}: {self.message}. Nothing of the page was taken."
         codes = options.error_codes
         if self.code in codes.denied:
             return AuthenticationError(text, remedy="Check the connection's credentials and the account's rights.")
