@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ import trustme
 import yaml
 
 from tests.integration.cli.conftest import Cli
+from tests.support.odata_server import ROOT, ODataServer, ODataService, Settings
 from tests.support.postgresql import empty_database
-from tests.support.servicenow import ADMIN, ADMIN_PASSWORD, DEMO, Instance, start_instance
+from tests.support.servicenow import DEMO, PASSWORD, USER, Instance, start_instance
 
 START = datetime(2026, 1, 5, 8, 30, 0, 123456, tzinfo=UTC)
 STATES = ("open", "in progress", "on hold", "closed")
@@ -202,17 +206,15 @@ def test_a_database_that_refuses_or_is_away_is_named(
 
 
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
+def instance(ca_file: str, certificate_authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
     """A ServiceNow instance with the records of a small company."""
     monkeypatch.syspath_prepend(str(DEMO))
     from servicenow.sample import fill
 
-    authority, instance = trustme.CA(), Instance()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    instance = Instance()
     fill(instance)
-    with start_instance(authority, instance) as running:
-        extra = {"ca_file": str(tmp_path / "ca.pem")}
-        name_connection(monkeypatch, running.url, login=ADMIN, password=ADMIN_PASSWORD, extra=extra)
+    with start_instance(certificate_authority, instance) as running:
+        name_connection(monkeypatch, running.url, login=USER, password=PASSWORD, extra={"ca_file": ca_file})
         yield instance
 
 
@@ -239,7 +241,103 @@ def test_a_servicenow_instance_is_connected_by_its_dictionary(applied: Cli, inst
 
 
 def test_a_user_who_may_not_read_the_dictionary_connects_by_the_records(applied: Cli, instance: Instance) -> None:
-    answer = applied.ok(
-        "connect", "servicenow", "--name", "neo", "--json", "--object", "incident", "--key", "tickets=sys_id"
+    for table in ("sys_db_object", "sys_dictionary", "sys_choice"):
+        instance.controls.deny_table(table)
+    answer = applied("connect", "servicenow", "--name", "neo", "--yes")
+    assert "has no list of its objects" in answer.error
+    found = connected(applied, "servicenow", "--object", "incident")
+    assert sources(found["tickets"])["external_id"] == "sys_id"
+    assert found["tickets"]["cursor"]["field"] == "sys_updated_on"
+
+
+PLACES = [
+    ["Standort-Nr", "Name", "Straße", "PLZ", "Ort", "Land", "Status", "Geändert am"],
+    *(
+        [
+            f"S{at}",
+            f"Büro {at}",
+            f"Gasse {at}",
+            f"0{at:04d}",
+            "München",
+            "Deutschland",
+            "aktiv",
+            f"{at + 1:02d}.03.2026 10:00",
+        ]
+        for at in range(30)
+    ),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files as people have them."""
+    from openpyxl import Workbook
+
+    folder = tmp_path / "in"
+    (folder / "export").mkdir(parents=True)
+    text = "\n".join(";".join(row) for row in PLACES)
+    for day in (1, 2):
+        (folder / f"standorte_2026-03-0{day}.csv").write_bytes(text.encode("cp1252"))
+    tickets = [
+        {"id": at, "title": "Lamp", "state": "open", "site": f"S{at}", "opened_at": "2026-01-02T10:00:00Z"}
+        for at in range(20)
+    ]
+    (folder / "export" / "tickets.json").write_text(json.dumps({"export": {"tickets": tickets}}))
+    book = Workbook()
+    assert book.active is not None
+    for row in [
+        ["Asset Tag", "Description", "Qty", "Site"],
+        *([f"A{at}", f"Chair {at}", at, f"S{at}"] for at in range(20)),
+    ]:
+        book.active.append(row)
+    book.save(folder / "inventory.xlsx")
+    (folder / "notes.md").write_text("nothing to sync")
+    name_connection(monkeypatch, folder.as_uri())
+    return folder
+
+
+def test_files_are_connected_as_they_are_written(applied: Cli, folder: Path) -> None:
+    found = connected(applied, "files")
+    assert {table["table"]: table["object"] for table in found.values()} == {
+        "locations": "standorte_*.csv",
+        "tickets": "export/tickets.json",
+        "assets": "inventory.xlsx",
+    }
+    assert found["locations"]["options"] == {"encoding": "cp1252", "csv": {"delimiter": ";"}}
+    assert found["locations"]["cursor"]["field"] == "Geändert am"
+    assert sources(found["locations"])["city"] == "Ort"
+    assert sources(found["assets"])["location"] == "Site"
+    records = applied.ok("records", "locations", "--where", "source_system=neo", "--json").json
+    assert records["total"] == 30
+    assert {record["city"] for record in records["records"]} == {"München"}
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["export", "inventory.xlsx", "notes.md", "standorte_2026-03-01.csv", "standorte_2026-03-02.csv"]
     )
-    assert answer.json["tables"][0]["table"] == "tickets"
+
+
+def test_a_pattern_without_a_file_is_named(applied: Cli, folder: Path) -> None:
+    answer = applied("connect", "files", "--name", "neo", "--yes", "--object", "places_*.csv=locations")
+    assert answer.code == 1
+    assert "No file" in answer.error
+
+
+@pytest.mark.parametrize("version", ["v2", "v4"])
+def test_an_odata_service_is_connected_by_its_metadata(
+    applied: Cli,
+    ca_file: str,
+    certificate_authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+) -> None:
+    service = ODataService(version, Settings(page_cap=10))
+    for at in range(25):
+        row = {"ID": f"O'Neil/{at}", "name": "Lamp", "amount": Decimal("1.25"), "visits": at, "changedAt": START}
+        service.put("Tickets", **row, note="The lamp is dark.", due=datetime(2026, 2, 1, tzinfo=UTC))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
+    with closing(ODataServer(context, service)) as server:
+        name_connection(monkeypatch, server.url(ROOT), login="u", password="a-token", extra={"ca_file": ca_file})
+        found = connected(applied, "odata", "--object", "Tickets")
+    assert (found["tickets"]["key"]["field"], found["tickets"]["cursor"]["field"]) == ("ID", "changedAt")
+    assert sources(found["tickets"]).items() >= {"short_description": "name", "due_date": "due"}.items()
+    assert applied.ok("records", "tickets", "--json").json["total"] == 25
