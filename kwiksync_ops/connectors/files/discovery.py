@@ -16,8 +16,8 @@ from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, fir
 from kwiksync_ops.connectors.files import copies
 from kwiksync_ops.connectors.files.csv_reader import text_of
 from kwiksync_ops.connectors.files.listing import Pattern, candidates
-from kwiksync_ops.connectors.files.options import FilesOptions, merge_options, parse_options
 from kwiksync_ops.connectors.files.opening import open_place
+from kwiksync_ops.connectors.files.options import FilesOptions, merge_options, parse_options
 from kwiksync_ops.connectors.files.place import FileInfo
 from kwiksync_ops.connectors.files.source import FilesSource
 from kwiksync_ops.connectors.source import ReadRequest
