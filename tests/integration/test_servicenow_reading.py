@@ -219,21 +219,24 @@ class TestQueries:
 
     @pytest.mark.parametrize("returns_no_rows", [False, True])
     @pytest.mark.parametrize("since", [None, Position(NOW - timedelta(days=3))])
-    def test_a_field_that_the_instance_does_not_know_widens_no_read(
-        self, instance: Instance, reader: Reader, returns_no_rows: bool, since: Position | None
+    @pytest.mark.parametrize(
+        "query", ["u_catgory=hardware", "caller_id.u_catgoryISEMPTY", "state=Closed", "stateIN7,x"]
+    )
+    def test_a_condition_that_the_instance_does_not_understand_widens_no_read(
+        self, instance: Instance, reader: Reader, query: str, returns_no_rows: bool, since: Position | None
     ) -> None:
         instance.settings.invalid_query_returns_no_rows = returns_no_rows
         add_incidents(instance, 5, category="software")
         if returns_no_rows and since is not None:
-            assert reader.ids(query="u_catgory=hardware", since=since) == []
+            assert reader.ids(query=query, since=since) == []
             return
-        error = reader.fails(query="u_catgory=hardware", since=since)
+        error = reader.fails(query=query, since=since)
         assert isinstance(error, ConfigurationError)
-        assert "u_catgory" in error.message
+        assert f"does not understand '{query}'" in error.message
 
     def test_a_query_that_nothing_meets_is_no_fault(self, instance: Instance, reader: Reader) -> None:
         add_incidents(instance, 5, category="software")
-        assert reader.ids(query="category=hardware") == []
+        assert reader.ids(query="category=hardware^due_date<2020-01-01 00:00:00^stateBETWEEN6@7") == []
 
     def test_a_cursor_that_the_table_has_not_is_named(self, instance: Instance, reader: Reader) -> None:
         add_incidents(instance, 5)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from kwiksync_ops.connectors.servicenow.encoded_query import escaped
+
 Mark = tuple[str, str]
 """Change time and `sys_id` of a record; the time is empty where a table is read by `sys_id` alone."""
 
@@ -46,7 +48,7 @@ class Keyset:
     def conditions(self, place: Place, until: str | None) -> tuple[str, ...]:
         """What the records at the place must meet, as parts of an encoded query, their order last."""
         if self.cursor is None:
-            own = (f"sys_id>{place.id}",) if place.how == "id" else ()
+            own = (f"sys_id>{escaped(place.id)}",) if place.how == "id" else ()
             return (*own, "ORDERBYsys_id")
         if place.how == "within":
             return (f"{self.cursor}={place.at}" if place.at else f"{self.cursor}ISEMPTY", *self._by_id(place))
@@ -54,7 +56,7 @@ class Keyset:
         return (*self._lower(place), *bound, f"ORDERBY{self.cursor}", "ORDERBYsys_id")
 
     def _by_id(self, place: Place) -> tuple[str, str]:
-        return f"sys_id>{place.id}", "ORDERBYsys_id"
+        return f"sys_id>{escaped(place.id)}", "ORDERBYsys_id"
 
     def _lower(self, place: Place) -> tuple[str, ...]:
         match place.how:

@@ -20,8 +20,8 @@ from kwiksync_ops.errors import ConfigurationError
 SCHEMA = "connectors/servicenow/options.schema.json"
 Way = Literal["batch", "record", "import_set"]
 
-_TIMEOUTS = Timeouts(read_s=70.0, total_s=180.0)
-"""An instance ends a call after 60 s: it is to be heard saying so."""
+_TIMEOUTS = Timeouts(read_s=50.0)
+"""An instance works at a batch for 30 s, and a sync holds its lease for 60 s without a sign."""
 
 
 @dataclass(frozen=True)

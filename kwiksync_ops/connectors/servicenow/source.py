@@ -18,7 +18,7 @@ from kwiksync_ops.connectors.http.refusals import refusal
 from kwiksync_ops.connectors.http.retry_after import http_date
 from kwiksync_ops.connectors.http.transport import Answer
 from kwiksync_ops.connectors.servicenow.access import Instance, asked, error_in, table_path, told_error
-from kwiksync_ops.connectors.servicenow.encoded_query import contradiction, escaped, narrowed, query_fields
+from kwiksync_ops.connectors.servicenow.encoded_query import conditions, escaped, narrowed
 from kwiksync_ops.connectors.servicenow.instance_check import describe
 from kwiksync_ops.connectors.servicenow.keyset import Keyset, Mark, Place, hidden, text_of
 from kwiksync_ops.connectors.servicenow.options import ServiceNowOptions
@@ -170,7 +170,7 @@ class _Read:
         if timely < len(marks):
             return _cut(decoded, timely), None
         if not found.count:
-            self._prove_fields(found)
+            self._prove_emptiness(found)
             return decoded, self._behind_hidden(found)
         if found.total is not None and found.count + place.skip >= found.total:
             return decoded, self._keyset.after_all(place)
@@ -201,10 +201,7 @@ class _Read:
             return self._keyset.after_all(place)
         return hidden(place, self._size)
 
-    def _ask(
-        self, query: str, size: int, *, counts: bool = False, skip: int = 0, fields: Sequence[str] = ()
-    ) -> tuple[Answer, JsonPage]:
-        fields = fields or (self._wanted if self._options.fields else ())
+    def _ask(self, query: str, size: int, *, counts: bool = False, skip: int = 0) -> tuple[Answer, JsonPage]:
         params = {
             "sysparm_query": query,
             "sysparm_limit": str(size),
@@ -213,7 +210,7 @@ class _Read:
             "sysparm_display_value": "false",
             "sysparm_no_count": str(not counts).lower(),
             "sysparm_suppress_pagination_header": "true",
-            **({"sysparm_fields": ",".join(fields)} if fields else {}),
+            **({"sysparm_fields": ",".join(self._wanted)} if self._options.fields else {}),
         }
         what = f"Page {self._number} of {self._request.source} where {query}"
         answer = self._answer(Call(self._instance.url(asked(table_path(self._request.source), params)), what))
@@ -290,32 +287,32 @@ class _Read:
         return replace(reject, external_id=None, message=f"sys_id {reject.external_id}: {reject.message}")
 
     def _prove_query(self) -> None:
-        """That the instance knows each field of the table's query: one that it does not know it ignores."""
-        for field in query_fields(self._options.query):
-            name = f"{self._request.source}.{field}"
+        """That the instance understands each condition of the table's query: one that it does not it ignores."""
+        for condition in conditions(self._options.query):
+            name = f"{self._request.source}: {condition.text}"
             if name in self._proven:
                 continue
-            _, decoded = self._ask(contradiction(field), 1)
+            _, decoded = self._ask(condition.never, 1)
             if decoded.records or decoded.rejects:
-                raise ConfigurationError(
-                    f"{self._request.source} ignores {field} in the query {self._options.query!r}.",
-                    remedy="Correct the field's name in query, or let the integration user search by it: all records "
-                    "would come otherwise.",
-                )
+                raise self._not_understood(condition.text)
             self._proven.add(name)
 
-    def _prove_fields(self, found: _Found) -> None:
+    def _prove_emptiness(self, found: _Found) -> None:
         """Where nothing at all meets the query: that this is not since the instance answers faulty ones so."""
-        fields = query_fields(self._options.query)
-        if not fields or found.total or self._here.how != "start":
+        asked = conditions(self._options.query)
+        if not asked or found.total or self._here.how != "start" or not self._ask("", 1)[1].records:
             return
-        _, decoded = self._ask("", 1, fields=fields)
-        unknown = [field for record in decoded.records for field in fields if field not in record]
-        if unknown:
-            raise ConfigurationError(
-                f"{self._request.source} has no {', '.join(unknown)}, which the query {self._options.query!r} names.",
-                remedy="Correct the names in query, or let the integration user read these fields.",
-            )
+        for condition in asked:
+            _, decoded = self._ask(condition.always, 1)
+            if not decoded.records and not decoded.rejects:
+                raise self._not_understood(condition.text)
+
+    def _not_understood(self, condition: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._request.source} does not understand {condition!r} in the query {self._options.query!r}.",
+            remedy="Correct the name and the value in query (the value that is stored, not its label), or let the "
+            "integration user search by the field: an instance leaves out what it does not understand.",
+        )
 
     def _prove_time_zone(self, marks: Sequence[Mark]) -> None:
         """That times in queries are read as UTC: a record is found again by its own change time."""

@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 
 from kwiksync_ops.connectors.servicenow.encoded_query import (
-    contradiction,
+    conditions,
     is_one_of,
     narrowed,
     query_faults,
-    query_fields,
 )
 
 
@@ -44,9 +43,25 @@ def test_a_query_that_an_instance_would_ignore_in_part_is_faulty(query: str, say
     assert says in fault
 
 
-def test_each_field_of_a_query_is_named_once() -> None:
-    query = "active=true^caller_id.locationISEMPTY^NQactive=false^ORnumberSTARTSWITHINC"
-    assert query_fields(query) == ("active", "caller_id.location", "number")
+@pytest.mark.parametrize(
+    ("query", "never", "always"),
+    [
+        ("state=2", "state=2^state!=2", "state=2^ORstate!=2^ORstateISEMPTY"),
+        ("u_due<=x", "u_due<=x^u_due>x", "u_due<=x^ORu_due>x^ORu_dueISEMPTY"),
+        ("stateIN1,2", "stateIN1,2^stateNOT IN1,2", "stateIN1,2^ORstateNOT IN1,2^ORstateISEMPTY"),
+        ("parentISEMPTY", "parentISEMPTY^parentISNOTEMPTY", "parentISEMPTY^ORparentISNOTEMPTY"),
+        ("stateBETWEEN1@3", "stateBETWEEN1@3^state<1", "stateBETWEEN1@3^ORstate<1^ORstate>3^ORstateISEMPTY"),
+        ("nameSTARTSWITHa", "nameISEMPTY^nameISNOTEMPTY", "nameISEMPTY^ORnameISNOTEMPTY"),
+    ],
+)
+def test_a_condition_is_proven_by_what_it_can_not_be(query: str, never: str, always: str) -> None:
+    (condition,) = conditions(query)
+    assert (condition.never, condition.always) == (never, always)
+
+
+def test_each_condition_of_a_query_is_named_once() -> None:
+    query = "active=true^caller_id.locationISEMPTY^NQactive=true^ORnumberLIKEa^^b"
+    assert [each.text for each in conditions(query)] == ["active=true", "caller_id.locationISEMPTY", "numberLIKEa^^b"]
 
 
 def test_a_condition_is_added_to_every_branch() -> None:
@@ -56,7 +71,3 @@ def test_a_condition_is_added_to_every_branch() -> None:
 
 def test_a_list_of_values_escapes_what_has_a_meaning_in_queries() -> None:
     assert is_one_of("name", ["a^b", "c"]) == "nameINa^^b,c"
-
-
-def test_a_contradiction_names_the_field_twice() -> None:
-    assert contradiction("u_x") == "u_xISEMPTY^u_xISNOTEMPTY"

@@ -28,7 +28,7 @@ def test_options_become_values() -> None:
         }
     )
     assert (options.fields, options.page_size) == (("number", "location.name"), 500)
-    assert (options.timeouts.connect_s, options.timeouts.read_s, options.timeouts.total_s) == (2, 70, 180)
+    assert (options.timeouts.connect_s, options.timeouts.read_s, options.timeouts.total_s) == (2, 50, 120)
     assert options.push is not None
     assert options.push.import_set is not None
     assert options.push.references["caller_id"].field == "email"
