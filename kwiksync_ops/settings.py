@@ -25,6 +25,7 @@ class Settings:
         secret_keys: Fernet keys, first one encrypts, all decrypt (`KWIKSYNC_SECRET_KEYS`, comma-separated). Not set,
             and the hub an embedded SQLite: a key a line of the file `<home>/secret_keys`, if it is there.
         retry_delays_s: seconds after which a failed operation is tried again (`KWIKSYNC_RETRY_DELAYS_S`, `60,300,900`).
+        alert_urls: where alerts go, in Apprise's notation (`KWIKSYNC_ALERT_URLS`, with blanks between).
         home: folder of all that is not set otherwise (`KWIKSYNC_HOME`).
     """
 
@@ -34,6 +35,7 @@ class Settings:
     secret_keys: tuple[str, ...] = ()
     home: Path = Path("build/kwiksync")
     retry_delays_s: tuple[int, ...] = RETRY_DELAYS_S
+    alert_urls: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Settings(include={self.include}, stage_url={self.stage_url!r}, …)"
@@ -65,6 +67,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         stage_url=environ.get("KWIKSYNC_STAGE_URL", f"file://{home}/stage"),
         secret_keys=keys,
         home=home,
+        alert_urls=tuple(environ.get("KWIKSYNC_ALERT_URLS", "").split()),
         retry_delays_s=_retry_delays(environ.get("KWIKSYNC_RETRY_DELAYS_S", "")),
     )
 

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from kwiksync_ops.cli import (
+    alerts,
     audit,
     clean,
     configuration,
@@ -79,6 +80,7 @@ app.command(rich_help_panel=_SET_UP)(connect.connect)
 app.command(rich_help_panel=_SET_UP)(doctor.doctor)
 app.add_typer(database.app, name="db", rich_help_panel=_SET_UP)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_DAY)
 app.add_typer(audit.app, name="audit", rich_help_panel=_SET_UP)
 app.command(rich_help_panel=_SET_UP)(clean.clean)
 

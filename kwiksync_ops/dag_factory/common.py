@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, Context, CronTriggerTimetable, Param
 
 from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.operators.notifier import KwikSyncNotifier
 from kwiksync_ops.operators.retry_policy import KwikSyncRetryPolicy
 from kwiksync_ops.settings import read_settings
 from kwiksync_ops.system_spec.loader import BrokenSystem, load_systems
@@ -33,6 +34,7 @@ def sync_dag(system: SystemSpec, direction: Direction | Mode, **settings: Any) -
         max_active_tasks=1,
         default_args=retries(),
         tags=["kwiksync", str(direction), system.kind],
+        on_failure_callback=KwikSyncNotifier(system.system),
         **settings,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -137,6 +138,27 @@ def search(
         conditions.append(SYNC_LOG.c.started < until)
     query = SYNC_LOG.select().where(*conditions).order_by(SYNC_LOG.c.started.desc(), SYNC_LOG.c.sys_id).limit(limit)
     return connection.execute(query).mappings().all()
+
+
+def durations(connection: sa.Connection, like: Mapping[str, Any], *, limit: int) -> list[float]:
+    """How long, in seconds, the last successful runs before this row's took, of the same system, direction and mode."""
+    same = [SYNC_LOG.c[name] == like[name] for name in ("system", "direction", "mode")]
+    ended = SYNC_LOG.c.status.in_((SyncStatus.SUCCESS, SyncStatus.PARTIAL))
+    first, last = sa.func.min(SYNC_LOG.c.started), sa.func.max(SYNC_LOG.c.ended)
+    rows = connection.execute(
+        sa.select(first.label("first"), last.label("last"))
+        .where(*same, ended, SYNC_LOG.c.run_id != like["run_id"], SYNC_LOG.c.started < like["started"])
+        .group_by(SYNC_LOG.c.run_id)
+        .order_by(first.desc())
+        .limit(limit)
+    )
+    return [(row.last - row.first).total_seconds() for row in rows]
+
+
+def last_start(connection: sa.Connection, system: str, direction: str) -> datetime | None:
+    """When a sync of this system last began; a verification is none."""
+    mine = (SYNC_LOG.c.system == system, SYNC_LOG.c.direction == direction, SYNC_LOG.c.mode != Mode.VERIFY)
+    return connection.execute(sa.select(sa.func.max(SYNC_LOG.c.started)).where(*mine)).scalar()
 
 
 def last_by_table(connection: sa.Connection) -> Sequence[sa.RowMapping]:

@@ -1,0 +1,60 @@
+"""The maintaining DAGs, run in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kwiksync_ops.dag_factory import inbound_dags, maintenance_dags, outbound_dags, verify_dags
+from kwiksync_ops.operators.notifier import KwikSyncNotifier
+from kwiksync_ops.storage.hub import open_hub
+from kwiksync_ops.storage.schema import upgrade
+from tests.support.airflow_runs import AirflowHome
+
+RUN = """
+import json
+import kwiksync_maintenance as dags
+told = {}
+for name in ("kwiksync_maintenance", "kwiksync_watch"):
+    run = getattr(dags, name).test()
+    told[name] = {task.task_id: str(task.state) for task in run.get_task_instances()}
+print("RESULT " + json.dumps(told), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    return AirflowHome(tmp_path_factory.mktemp("airflow"))
+
+
+def run(airflow: AirflowHome) -> dict[str, Any]:
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN], env=airflow.environment, check=False, capture_output=True, text=True
+    )
+    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("RESULT ")] or [ended.stderr[-3_000:]]
+    found: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
+    return found
+
+
+def test_they_run_and_keep_an_anchor(airflow: AirflowHome) -> None:
+    home = Path(airflow.environment["KWIKSYNC_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    hub = open_hub(f"sqlite:///{home}/hub.db", (airflow.secret_key,))
+    upgrade(hub)
+    hub.close()
+    assert run(airflow) == {
+        "kwiksync_maintenance": {"anchor": "success", "clean": "success"},
+        "kwiksync_watch": {"watch": "success"},
+    }
+
+
+def test_every_dag_alerts_when_a_run_fails() -> None:
+    dags = {**inbound_dags(), **outbound_dags(), **verify_dags(), **maintenance_dags()}
+    assert len(dags) >= 5
+    for dag in dags.values():
+        assert isinstance(dag.on_failure_callback, KwikSyncNotifier)
