@@ -327,6 +327,17 @@ def test_a_record_that_is_refused_holds_up_no_other(system: System, written: str
         assert "amount" in str(receipts[2].message)
 
 
+def test_an_upsert_creates_once_and_changes_from_then_on(system: System) -> None:
+    if system.version == "v2":
+        return  # it has none
+    with closing(system.target({"push": {"repeat": "upsert"}})) as target:
+        for name in ("first", "second"):
+            (receipt,) = push(target, delivery("upsert/1", name=name))
+            assert (receipt.outcome, receipt.key) == (Outcome.CONFIRMED, "upsert/1")
+        (found,) = look(target, delivery("upsert/1", name="second"))
+        assert found.outcome == Outcome.CONFIRMED
+
+
 def test_records_of_a_composite_key_are_written_by_it(system: System) -> None:
     with closing(system.target({"push": {"repeat": "look"}})) as target:
         create = Delivery("1", Action.CREATE, None, {"Ticket": "W/1'#", "Position": 5, "text": "a"}, "1")

@@ -205,6 +205,33 @@ def test_a_create_of_unknown_outcome_is_found_by_our_own_id(start: Callable[...,
     assert outcomes(desk.push(SINGLE, delivery, look=True)) == [Outcome.UNKNOWN]
 
 
+def test_an_upsert_is_one_record_however_often_it_is_sent(start: Callable[..., Desk]) -> None:
+    desk = start()
+    by_key = {"push": {"repeat": "upsert"}}
+    for _ in range(2):
+        (receipt,) = desk.push(by_key, create("A/1", amount="2"))
+        assert (receipt.outcome, receipt.key) == (Outcome.CONFIRMED, "A/1")
+    assert list(desk.service.entities["Tickets"]) == [("A/1",)]
+    assert outcomes(desk.push(by_key, create(None))) == [Outcome.REFUSED]
+    with pytest.raises(ConfigurationError, match="no upsert"):
+        start("v2").push(by_key, create("A"))
+
+
+def test_an_upsert_may_go_by_our_own_id_as_an_alternate_key(start: Callable[..., Desk]) -> None:
+    desk = start()
+    desk.service.before = lambda request: (
+        Response(204, headers={"OData-EntityId": f"https://desk{ROOT}/Tickets('N1')"})
+        if request.method == "PATCH"
+        else None
+    )
+    (receipt,) = desk.push({"push": {"repeat": "upsert", "correlation_field": "ref"}}, create(None))
+    assert (receipt.outcome, receipt.key) == (Outcome.CONFIRMED, "N1")
+    (sent,) = desk.sent("PATCH")
+    assert sent.path == f"{ROOT}/Tickets(ref='{'0' * 31}7')"
+    assert json.loads(sent.body) == {"name": "n"}
+    assert "If-Match" not in sent.headers
+
+
 def test_the_way_of_a_service_stands_in_the_source(start: Callable[..., Desk]) -> None:
     desk = start()
     keys = desk.fill(3)
@@ -295,6 +322,31 @@ def test_a_poison_record_is_rejected_alone_wherever_it_stands(start: Callable[..
         assert ids(pages) == [key for key in keys if key != f"K{10 + bad:03d}"]
         (reject,) = (reject for page in pages for reject in page.rejects)
         assert (reject.code, reject.external_id) == ("ERR_008", f"K{10 + bad:03d}")
+
+
+@both
+@pytest.mark.parametrize("bad", [0, 4, 9])
+def test_a_poison_record_of_a_composite_key_is_rejected_once(
+    start: Callable[..., Desk], version: str, bad: int
+) -> None:
+    desk = start(version)
+    for number in range(25):
+        desk.service.put("Items", Ticket=f"T{number // 4}", Position=number, changedAt=BEGINNING)
+
+    def poison(request: Request, answer: Response) -> Response:
+        if not request.path.endswith("Items"):
+            return answer
+        document = json.loads(answer.body)
+        for record in document["d"]["results"] if version == "v2" else document["value"]:
+            record["text"] = float("nan") if record["Position"] == 10 + bad else "sound"
+        return json_response(document, headers=answer.headers)
+
+    desk.service.after = poison
+    pages = desk.read(KEYSET, source="Items", key="@key")
+    assert [record["Position"] for page in pages for record in page.records] == [
+        number for number in range(25) if number != 10 + bad
+    ]
+    assert len([reject for page in pages for reject in page.rejects]) == 1
 
 
 @both

@@ -8,7 +8,7 @@ from typing import Any
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
-from kwiksync_ops.connectors.odata.access import ODataAccess, join_url
+from kwiksync_ops.connectors.odata.access import join_url
 from kwiksync_ops.connectors.odata.keys import COMPOSITE
 from kwiksync_ops.connectors.odata.metadata import EntitySet, Property, Service
 from kwiksync_ops.connectors.odata.source import ODataSource
@@ -40,8 +40,8 @@ class ODataDiscovery:
     def __init__(
         self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
-        self._access = ODataAccess(credentials, options, limiter, clock)
         self._source = ODataSource(credentials, options, limiter, clock)
+        self._access = self._source.access
 
     def check(self) -> str:
         return self._source.check()
@@ -74,7 +74,6 @@ class ODataDiscovery:
         return first_page(self._source, ReadRequest(name, key=key, page_records=records, options={**options, **paging}))
 
     def close(self) -> None:
-        self._access.close()
         self._source.close()
 
 

@@ -88,6 +88,10 @@ class KeyReader:
             inner = self._predicate(values)
         return f"{quote(self._set.name)}({quote(inner, safe=_SAFE)})"
 
+    def address_by(self, name: str, value: Any) -> str:
+        """The address by an alternate key: a property that tells records apart, beside the key. Raises ValueError."""
+        return f"{quote(self._set.name)}({quote(f'{name}={self.literal(name, value)}', safe=_SAFE)})"
+
     def literal(self, name: str, value: Any) -> str:
         declared = self._set.properties.get(name)
         return to_literal(value, declared.type if declared else None, self._version)

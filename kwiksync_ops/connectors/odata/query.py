@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from kwiksync_ops.connectors.http.address import same_origin_url
 from kwiksync_ops.connectors.odata.access import join_url, with_query
 from kwiksync_ops.connectors.odata.edm import MOMENTS, moment_literal, to_literal
-from kwiksync_ops.connectors.odata.keys import KeyReader
+from kwiksync_ops.connectors.odata.entity_table import EntityTable
 from kwiksync_ops.connectors.odata.metadata import EntitySet, Property, Service
 from kwiksync_ops.connectors.odata.options import ODataOptions
 from kwiksync_ops.connectors.source import ReadRequest
@@ -43,25 +43,22 @@ class ODataQuery:
 
     def __init__(
         self,
-        root: str,
-        service: Service,
-        entity_set: EntitySet,
-        keys: KeyReader,
+        table: EntityTable,
         options: ODataOptions,
         request: ReadRequest,
     ) -> None:
         token = _checked_token(options, request)
-        self.keys = keys
-        self.cursor = _Cursor(service, entity_set, request)
+        self.cursor = _Cursor(table.service, table.entity_set, request)
         self.is_keyset = options.pagination.type == "keyset"
         self.size: int = token.get("size") or options.pagination.page_size or request.page_records
         self.pages_before: int = token.get("pages", 0)
         self.records_before: int = token.get("records", 0)
         self.total: int | None = token.get("total")
-        self._version = service.version
+        self._keys = table.keys
+        self._version = table.version
         self._options = options
         self._is_split = options.pagination.two_queries and self.cursor.path != ""
-        self._url = join_url(root, entity_set.name)
+        self._url = join_url(table.root, table.name)
         self._filters: Sequence[str] = token["filters"] if token else self._time_filters(request)
         self.start: State | None = token["at"] if token else self._first(request)
 
@@ -120,7 +117,7 @@ class ODataQuery:
             return {}
         after = self.cursor.text(request.since.updated_at)
         ties = {"ties": True} if self._is_split else {}
-        return {"after": after, "keys": self.keys.parts(request.since.id), **ties}
+        return {"after": after, "keys": self._keys.parts(request.since.id), **ties}
 
     def _time_filters(self, request: ReadRequest) -> list[str]:
         if not self.cursor.path:
@@ -129,7 +126,7 @@ class ODataQuery:
         since, until = request.since, request.until
         if since is not None and not (self.is_keyset and since.id is not None):
             after = self.cursor.text(since.updated_at)
-            keys = self.keys.parts(since.id) if since.id is not None else None
+            keys = self._keys.parts(since.id) if since.id is not None else None
             filters.append(f"({self._beyond(after, keys)})" if keys else self._beyond(after, None))
         if until is not None:
             filters.append(f"{self.cursor.path} le {self.cursor.literal(self.cursor.text(until))}")
@@ -159,8 +156,8 @@ class ODataQuery:
     def _beyond_keys(self, values: Sequence[Any]) -> str:
         """`a gt 1 or (a eq 1 and b gt 2)`, in brackets where there is an `or`."""
         clause = ""
-        for name, value in reversed(list(zip(self.keys.properties, values, strict=True))):
-            path, literal = name.replace(".", "/"), self.keys.literal(name, value)
+        for name, value in reversed(list(zip(self._keys.properties, values, strict=True))):
+            path, literal = name.replace(".", "/"), self._keys.literal(name, value)
             greater = f"{path} gt {literal}"
             clause = f"({greater} or ({path} eq {literal} and {clause}))" if clause else greater
         return clause
@@ -168,7 +165,7 @@ class ODataQuery:
     def _order(self, state: State) -> str:
         if not self.is_keyset:
             return self._options.orderby
-        keys = [name.replace(".", "/") for name in self.keys.properties]
+        keys = [name.replace(".", "/") for name in self._keys.properties]
         cursor = [self.cursor.path] if self.cursor.path and not state.get("ties") else []
         return ",".join((*cursor, *keys))
 
@@ -176,7 +173,7 @@ class ODataQuery:
         options = self._options
         params = {}
         if options.select:
-            needed = (self.cursor.path, *(name.replace(".", "/") for name in self.keys.properties))
+            needed = (self.cursor.path, *(name.replace(".", "/") for name in self._keys.properties))
             linked = options.expand if self._version == "v2" else ()
             params["$select"] = ",".join(dict.fromkeys(filter(None, (*options.select, *needed, *linked))))
         if options.expand:

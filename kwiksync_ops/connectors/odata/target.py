@@ -17,13 +17,13 @@ from kwiksync_ops.connectors.http.retry_after import retry_after_s
 from kwiksync_ops.connectors.http.transport import Answer
 from kwiksync_ops.connectors.odata.access import ODataAccess, join_url, json_type, with_query
 from kwiksync_ops.connectors.odata.batch import Operation, Result, json_call, multipart_call, results_of
-from kwiksync_ops.connectors.odata.edm import is_same, to_json, to_literal
+from kwiksync_ops.connectors.odata.edm import Version, is_same, to_json, to_literal
+from kwiksync_ops.connectors.odata.entity_table import EntityTable, open_table
+from kwiksync_ops.connectors.odata.envelope import RECORDS
 from kwiksync_ops.connectors.odata.error_body import words_of
 from kwiksync_ops.connectors.odata.keys import KeyReader
-from kwiksync_ops.connectors.odata.metadata import EntitySet, Service
 from kwiksync_ops.connectors.odata.options import ODataOptions, PushOptions
-from kwiksync_ops.connectors.odata.records import RecordCleaner
-from kwiksync_ops.connectors.odata.source import RECORDS, describe
+from kwiksync_ops.connectors.odata.source import describe
 from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest, Receipt, Repeat
 from kwiksync_ops.errors import ConfigurationError, FatalError, KwikSyncError, RateLimitError, ValidationError
 from kwiksync_ops.rate_limit import CallLimiter
@@ -36,16 +36,20 @@ _TRY_LATER = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
-class _Table:
-    """Where deliveries go: an entity set of a service, and how it is written."""
+class _PushTable:
+    """Where deliveries go, and how it is written."""
 
-    root: str
-    service: Service
-    entity_set: EntitySet
-    keys: KeyReader
+    entity: EntityTable
     options: ODataOptions
     push: PushOptions
-    cleaner: RecordCleaner
+
+    @property
+    def version(self) -> Version:
+        return self.entity.version
+
+    @property
+    def keys(self) -> KeyReader:
+        return self.entity.keys
 
 
 class ODataTarget:
@@ -120,37 +124,51 @@ class ODataTarget:
             )
         return options, options.push
 
-    def _table(self, request: PushRequest) -> _Table:
+    def _table(self, request: PushRequest) -> _PushTable:
         options, push = self._push(request)
-        root, service, entity_set = self._access.entity_set(request.source, options)
-        keys = KeyReader(entity_set, service.version, request.key_field, options.fixed_keys)
-        return _Table(root, service, entity_set, keys, options, push, RecordCleaner(service, entity_set, keys))
+        return _PushTable(open_table(self._access, request.source, request.key_field, options), options, push)
 
-    def _operation(self, table: _Table, delivery: Delivery) -> Operation:
+    def _operation(self, table: _PushTable, delivery: Delivery) -> Operation:
         """Raises ValueError where the record's id does not fit the entity set's key."""
-        headers = {"Accept": json_type(table.options, table.service.version)}
+        headers = {"Accept": json_type(table.options, table.version)}
         if delivery.action == Action.CREATE:
-            prefer = {"Prefer": "return=representation"} if table.service.version == "v4" else {}
-            content = self._content(table, delivery)
-            return Operation("POST", table.entity_set.name, {**headers, **self._type(table), **prefer}, content)
+            prefer = {"Prefer": "return=representation"} if table.version == "v4" else {}
+            return self._create(table, delivery, {**headers, **self._type(table), **prefer})
         path = table.keys.address(delivery.key or "")
         headers |= self._if_match(table, delivery)
         if delivery.action == Action.DELETE:
             return Operation("DELETE", path, headers)
-        method = table.push.update or ("PATCH" if table.service.version == "v4" else "MERGE")
+        method = table.push.update or ("PATCH" if table.version == "v4" else "MERGE")
         return Operation(method, path, {**headers, **self._type(table)}, self._content(table, delivery))
 
-    def _type(self, table: _Table) -> dict[str, str]:
-        return {"Content-Type": json_type(table.options, table.service.version)}
+    def _create(self, table: _PushTable, delivery: Delivery, headers: Mapping[str, str]) -> Operation:
+        """An upsert changes a record that need not be there yet: by its key, or by our id as an alternate key."""
+        content = self._content(table, delivery)
+        if table.push.repeat != Repeat.UPSERT:
+            return Operation("POST", table.entity.name, headers, content)
+        if table.version == "v2":
+            raise ConfigurationError("Version 2 of OData has no upsert.", remedy="Set push.repeat: look.")
+        headers = {**headers, **({"If-Match": delivery.etag} if delivery.etag else {})}
+        key, field = table.keys.key_of(content), table.push.correlation_field
+        if key is not None:
+            rest = {name: value for name, value in content.items() if name not in table.entity.entity_set.keys}
+            return Operation("PATCH", table.keys.address(key), headers, rest)
+        if not field:
+            raise ValueError("its key is not among its fields, and there is no correlation_field to write it by")
+        address = table.keys.address_by(field, content.pop(field))
+        return Operation("PATCH", address, headers, content)
 
-    def _if_match(self, table: _Table, delivery: Delivery) -> dict[str, str]:
+    def _type(self, table: _PushTable) -> dict[str, str]:
+        return {"Content-Type": json_type(table.options, table.version)}
+
+    def _if_match(self, table: _PushTable, delivery: Delivery) -> dict[str, str]:
         """Without an ETag an update of version 4 would create a record that is not there; `*` forbids that."""
         if not table.push.if_match:
             return {}
-        etag = delivery.etag or ("*" if table.service.version == "v4" else None)
+        etag = delivery.etag or ("*" if table.version == "v4" else None)
         return {"If-Match": etag} if etag else {}
 
-    def _content(self, table: _Table, delivery: Delivery) -> dict[str, Any]:
+    def _content(self, table: _PushTable, delivery: Delivery) -> dict[str, Any]:
         sent = dict(delivery.payload)
         if delivery.action == Action.CREATE:
             sent = {**table.options.fixed_keys, **sent}
@@ -158,12 +176,10 @@ class ODataTarget:
                 sent[table.push.correlation_field] = delivery.record_id
         return {name: self._json_value(table, name, value) for name, value in sent.items()}
 
-    def _json_value(self, table: _Table, name: str, value: Any) -> Any:
-        declared = table.entity_set.properties.get(name)
-        edm_type = declared.type if declared and not declared.is_link else None
-        return to_json(value, edm_type, table.service.version, decimals=table.options.decimals)
+    def _json_value(self, table: _PushTable, name: str, value: Any) -> Any:
+        return to_json(value, table.entity.type_of(name), table.version, decimals=table.options.decimals)
 
-    def _push_one(self, table: _Table, delivery: Delivery) -> Receipt:
+    def _push_one(self, table: _PushTable, delivery: Delivery) -> Receipt:
         try:
             operation = self._operation(table, delivery)
             answer = self._send(table, operation)
@@ -177,12 +193,12 @@ class ODataTarget:
             raise self._access.refused(answer, f"{operation.method} {operation.path}")
         return self._settled(table, delivery, Result(answer.status, answer.headers, answer.body))
 
-    def _send(self, table: _Table, operation: Operation) -> Answer:
-        headers = {**self._access.headers(table.options, table.service.version), **operation.headers}
+    def _send(self, table: _PushTable, operation: Operation) -> Answer:
+        headers = {**self._access.headers(table.options, table.version), **operation.headers}
         path = with_query(operation.path, table.options.params)
-        return self._access.send(operation.method, table.root, path, table.options, headers, operation.body)
+        return self._access.send(operation.method, table.entity.root, path, table.options, headers, operation.body)
 
-    def _push_batch(self, table: _Table, deliveries: Sequence[Delivery]) -> list[Receipt]:
+    def _push_batch(self, table: _PushTable, deliveries: Sequence[Delivery]) -> list[Receipt]:
         operations: dict[str, Operation] = {}
         receipts: dict[str, Receipt] = {}
         for delivery in deliveries:
@@ -200,19 +216,19 @@ class ODataTarget:
         return [receipts[delivery.id] for delivery in deliveries]
 
     def _call_batch(
-        self, table: _Table, deliveries: Sequence[Delivery], operations: Sequence[Operation]
+        self, table: _PushTable, deliveries: Sequence[Delivery], operations: Sequence[Operation]
     ) -> list[Receipt]:
         is_json = table.push.batch is not None and table.push.batch.format == "json"
         call = json_call(operations) if is_json else multipart_call(operations)
         headers = {
-            **self._access.headers(table.options, table.service.version),
+            **self._access.headers(table.options, table.version),
             "Content-Type": call.content_type,
             "Accept": "application/json" if is_json else "multipart/mixed",
             "Prefer": "odata.continue-on-error",
         }
         path = with_query("$batch", table.options.params)
         try:
-            answer = self._access.send("POST", table.root, path, table.options, headers, call.body)
+            answer = self._access.send("POST", table.entity.root, path, table.options, headers, call.body)
         except FatalError:
             raise
         except KwikSyncError as exc:
@@ -229,7 +245,7 @@ class ODataTarget:
         return self._batch_receipts(table, deliveries, results)
 
     def _batch_receipts(
-        self, table: _Table, deliveries: Sequence[Delivery], results: Sequence[Result | None]
+        self, table: _PushTable, deliveries: Sequence[Delivery], results: Sequence[Result | None]
     ) -> list[Receipt]:
         """A batch may end at its first failure, whatever was asked: what comes behind was not done."""
         failed_before = False
@@ -251,24 +267,28 @@ class ODataTarget:
         message = f"answered {answer.status} to a batch of {len(deliveries)} records, {self._access.said(answer)!r}"
         return [Receipt(delivery.id, Outcome.UNSENT, message=message) for delivery in deliveries]
 
-    def _settled(self, table: _Table, delivery: Delivery, result: Result) -> Receipt:
+    def _settled(self, table: _PushTable, delivery: Delivery, result: Result) -> Receipt:
         """The receipt of a result; what the system refuses for want of an ETag goes out again with the one it has."""
-        if delivery.action != Action.CREATE and delivery.etag is None:
+        is_by_key = delivery.action != Action.CREATE or table.push.repeat == Repeat.UPSERT
+        if is_by_key and delivery.etag is None:
             if result.status == 428:
                 return self._with_etag(table, delivery)
-            if result.status == 412:  # to `*`: there is no such record, or the system takes no `*`
+            if result.status == 412 and delivery.action != Action.CREATE:  # no such record, or no `*` is taken
                 return self._of_missing(table, delivery, result)
         return self._receipt(table, delivery, result)
 
-    def _with_etag(self, table: _Table, delivery: Delivery) -> Receipt:
+    def _with_etag(self, table: _PushTable, delivery: Delivery) -> Receipt:
         found = self._look_for(table, delivery)
+        if found.outcome == Outcome.UNSENT and found.record is None and delivery.action == Action.CREATE:
+            posting = replace(table, push=replace(table.push, repeat=Repeat.LOOK))
+            return self._push_one(posting, delivery)
         if found.record is None:
             return self._absent(delivery, found)
         if found.etag is None:
             return Receipt(delivery.id, Outcome.CONFLICT, message="The system asks for an ETag, and tells none.")
         return self._push_one(table, replace(delivery, etag=found.etag))
 
-    def _of_missing(self, table: _Table, delivery: Delivery, result: Result) -> Receipt:
+    def _of_missing(self, table: _PushTable, delivery: Delivery, result: Result) -> Receipt:
         found = self._look_for(table, delivery)
         return self._told(delivery, result) if found.record is not None else self._absent(delivery, found)
 
@@ -279,7 +299,7 @@ class ODataTarget:
         outcome = Outcome.CONFIRMED if delivery.action == Action.DELETE else Outcome.GONE
         return Receipt(delivery.id, outcome)
 
-    def _receipt(self, table: _Table, delivery: Delivery, result: Result) -> Receipt:
+    def _receipt(self, table: _PushTable, delivery: Delivery, result: Result) -> Receipt:
         receipt = self._told(delivery, result)
         if receipt.outcome != Outcome.CONFIRMED or delivery.action == Action.DELETE:
             return receipt
@@ -293,18 +313,18 @@ class ODataTarget:
         outcome = Outcome.CONFIRMED if table.push.confirm == "answer" else Outcome.ACCEPTED
         return replace(receipt, outcome=outcome, key=key, etag=etag)
 
-    def _told_key(self, table: _Table, result: Result) -> str | None:
+    def _told_key(self, table: _PushTable, result: Result) -> str | None:
         addresses = (result.headers.get("OData-EntityId"), result.headers.get("Location"))
         return next((key for one in addresses if one and (key := table.keys.key_in(one))), None)
 
-    def _entity(self, table: _Table, document: Any) -> tuple[Mapping[str, Any], str | None]:
+    def _entity(self, table: _PushTable, document: Any) -> tuple[Mapping[str, Any], str | None]:
         """A single record, clean, and its ETag. Raises ValueError."""
         entity = document.get("d", document) if isinstance(document, dict) else None
         if not isinstance(entity, dict):
             raise ValueError("the answer is no record")  # noqa: TRY004  # it is the answer that is wrong
         meta = entity.get("__metadata")
         etag = meta.get("etag") if isinstance(meta, dict) else entity.get("@odata.etag", entity.get("@etag"))
-        return table.cleaner.clean(entity), etag if isinstance(etag, str) else None
+        return table.entity.cleaner.clean(entity), etag if isinstance(etag, str) else None
 
     def _told(self, delivery: Delivery, result: Result) -> Receipt:
         """What a status means for a delivery."""
@@ -337,7 +357,7 @@ class ODataTarget:
             return replace(receipt, outcome=Outcome.UNKNOWN, message="Read back, it is not there as it was sent.")
         return receipt
 
-    def _look_for(self, table: _Table, delivery: Delivery) -> Receipt:
+    def _look_for(self, table: _PushTable, delivery: Delivery) -> Receipt:
         try:
             address = self._address(table, delivery)
             if address is None:
@@ -355,7 +375,7 @@ class ODataTarget:
         key = delivery.key or table.keys.key_of(found)
         return Receipt(delivery.id, outcome, key=key, etag=etag, record=found)
 
-    def _address(self, table: _Table, delivery: Delivery) -> str | None:
+    def _address(self, table: _PushTable, delivery: Delivery) -> str | None:
         """Where the record is, or a query for it by our own id; None where neither is known."""
         key = delivery.key or table.keys.key_of(delivery.payload)
         if key is not None:
@@ -363,14 +383,13 @@ class ODataTarget:
         field = table.push.correlation_field
         if not field:
             return None
-        declared = table.entity_set.properties.get(field)
-        literal = to_literal(delivery.record_id, declared.type if declared else None, table.service.version)
-        return with_query(table.entity_set.name, {"$filter": f"{field} eq {literal}", "$top": 2})
+        literal = to_literal(delivery.record_id, table.entity.type_of(field), table.version)
+        return with_query(table.entity.name, {"$filter": f"{field} eq {literal}", "$top": 2})
 
-    def _read(self, table: _Table, address: str) -> tuple[Mapping[str, Any] | None, str | None]:
+    def _read(self, table: _PushTable, address: str) -> tuple[Mapping[str, Any] | None, str | None]:
         """The record as the system has it, and its ETag; None where there is none. Raises ValueError."""
-        url = with_query(join_url(table.root, address), table.options.params)
-        headers = self._access.headers(table.options, table.service.version)
+        url = with_query(join_url(table.entity.root, address), table.options.params)
+        headers = self._access.headers(table.options, table.version)
         what = f"Looking for {self._access.shown(url)}"
         answer, _ = self._access.caller(table.options, headers).answer(Call(url, what=what))
         if answer.status in _GONE:
@@ -380,20 +399,19 @@ class ODataTarget:
         if "?$filter=" not in address:
             record, etag = self._entity(table, _document(answer.body))
             return record, answer.headers.get("ETag") or etag
-        found = value_at(_document(answer.body), RECORDS[table.service.version])
+        found = value_at(_document(answer.body), RECORDS[table.version])
         if not isinstance(found, list):
             raise ValueError("the answer has no list of records")  # noqa: TRY004  # it is the answer that is wrong
         if len(found) > 1:
             raise ValueError(f"{len(found)} records have the same {table.push.correlation_field}")
         return self._entity(table, found[0]) if found else (None, None)
 
-    def _holds(self, table: _Table, record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    def _holds(self, table: _PushTable, record: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
         """Whether the record has every value that was sent. What binds a link, `to@odata.bind`, is not read back."""
         for name, value in payload.items():
             if "@" in name:
                 continue
-            declared = table.entity_set.properties.get(name)
-            if not is_same(record.get(name), value, declared.type if declared else None):
+            if not is_same(record.get(name), value, table.entity.type_of(name)):
                 return False
         return True
 
