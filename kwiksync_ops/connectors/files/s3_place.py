@@ -69,6 +69,8 @@ class S3Place:
         path = self._path(folder)
         with self._called(folder or "the folder"):
             found = self._store().get_file_info(fs.FileSelector(path, recursive=deep, allow_not_found=True))
+        if not found:
+            self._check_bucket()
         names = ((info.path.removeprefix(f"{self._root}/"), info) for info in found if info.is_file)
         return [_info(name, info) for name, info in names if not is_hidden(name) and path_fault(name) is None]
 
@@ -95,6 +97,18 @@ class S3Place:
 
     def close(self) -> None:
         self._opened = None
+
+    def _check_bucket(self) -> None:
+        """An empty list is one of a bucket that is there."""
+        from pyarrow import fs
+
+        bucket = self._root.partition("/")[0]
+        with self._called("the folder"):
+            is_there = self._store().get_file_info(bucket).type == fs.FileType.Directory
+        if not is_there:
+            raise ConfigurationError(
+                f"There is no bucket {bucket}.", remedy="Make it, or correct the connection's folder."
+            )
 
     def _path(self, name: str) -> str:
         if problem := path_fault(name):
@@ -138,9 +152,7 @@ class S3Place:
     def _told(self, name: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as exc:
-            if "bucket" in str(exc).lower() and name == "the folder":
-                raise self._error(name, exc) from exc
+        except FileNotFoundError:
             raise
         except OSError as exc:
             raise self._error(name, exc) from exc
