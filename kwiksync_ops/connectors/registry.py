@@ -20,6 +20,8 @@ from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 
 KINDS = ("files", "odata", "rest", "servicenow", "sql")
+ORDERED_KINDS = ("servicenow",)
+"""Kinds whose sources send every table that has a cursor in the order of change time and key."""
 
 
 def open_source(

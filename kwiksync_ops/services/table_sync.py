@@ -9,6 +9,7 @@ from typing import Any
 
 from kwiksync_ops.batch import FileMark
 from kwiksync_ops.clock import Clock
+from kwiksync_ops.connectors.registry import ORDERED_KINDS
 from kwiksync_ops.connectors.source import Position, ReadRequest
 from kwiksync_ops.errors import LeaseError
 from kwiksync_ops.mapping.compiler import CompiledMapping, compile_mapping
@@ -69,7 +70,8 @@ class TableSync:
     def is_keyset(self) -> bool:
         """The system sends the table in the order of change time and key, so each page moves the watermark."""
         pagination = self.table.options.get("pagination") or {}
-        return self.table.cursor is not None and pagination.get("type") == "keyset"
+        is_ordered = self.run.system.kind in ORDERED_KINDS or pagination.get("type") == "keyset"
+        return self.table.cursor is not None and is_ordered
 
     @property
     def compares(self) -> bool:

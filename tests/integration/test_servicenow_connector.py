@@ -225,16 +225,19 @@ class TestInbound:
         assert [type(error) for error in outcome.errors] == [DeleteGuardError]
         assert len(system.rows("locations")) == 30
 
-    def test_a_sync_that_broke_off_goes_on_to_the_whole(self, system: System, instance: Instance) -> None:
-        _, keys = fill(instance, 60)
+    def test_a_sync_that_broke_off_is_gone_on_with_from_its_last_page(self, system: System, instance: Instance) -> None:
+        _, keys = fill(instance, 400)
         system.pull("locations")
-        system.spec = replace(system.spec, limits=replace(system.spec.limits, batch_records=20))
-        instance.faults.add(FaultKind.SERVER_ERROR, path="/incident", skip=3, status=500)
+        limits = replace(system.spec.limits, batch_records=100, overlap_s=1)
+        system.spec = replace(system.spec, limits=limits)
+        instance.faults.add(FaultKind.SERVER_ERROR, path="/incident", skip=4, status=500)
         outcome = system.sync(Direction.INBOUND, "tickets")
         assert [type(error) for error in outcome.errors] == [SystemUnavailableError]
-        assert 0 < len(system.rows("tickets")) < 60
-        system.pull("tickets")
+        before = len(system.rows("tickets"))
+        counts = system.pull("tickets")["tickets"]
         assert sorted(system.rows("tickets")) == sorted(keys)
+        assert 0 < before < 400
+        assert counts.processed < 400
 
 
 class TestOutbound:
