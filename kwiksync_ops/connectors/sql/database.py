@@ -52,6 +52,22 @@ _POSTGRESQL_KINDS = {
 }
 
 
+class _AsItIs(sa.types.UserDefinedType[Any]):
+    """A value that the database takes for one of the column's own type, as it does with a literal."""
+
+    cache_ok = True
+
+
+def bound(value: Any) -> sa.BindParameter[Any]:
+    """A value of a statement, for a column of any type."""
+    return sa.bindparam(None, value, type_=_AsItIs(), unique=True)
+
+
+def named(name: str) -> sa.BindParameter[Any]:
+    """The place of a value that comes when the statement runs, for many rows."""
+    return sa.bindparam(name, type_=_AsItIs())
+
+
 class Database:
     """One database, as a connection and the options of a system name it. Not for two threads at once."""
 
@@ -123,10 +139,6 @@ class Database:
 
     def close(self) -> None:
         """Nothing stays open between two sessions."""
-
-    @cached_property
-    def dialect(self) -> sa.Dialect:
-        return self.address.dialect_url.get_dialect()()
 
     @cached_property
     def driver_error(self) -> type[Exception]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from kwiksync_ops.connectors.source import ReadRequest
+from kwiksync_ops.connectors.sql.database import bound
 from kwiksync_ops.connectors.sql.relation import ColumnInfo, Relation
 from kwiksync_ops.connectors.sql.values import Kind
 from kwiksync_ops.connectors.time_format import EPOCH, format_time
@@ -104,12 +105,10 @@ class Keyset:
         return part.expression if self.relation.is_query else self.relation.source.c[part.name]
 
     def _bound(self, part: ColumnInfo, value: Any) -> sa.ColumnElement[Any]:
-        """Bound without a type of ours: the database takes it for one of the column's."""
-        bound = sa.bindparam(None, value, type_=sa.types.NullType(), unique=True)
         is_time = part.kind in (Kind.MOMENT, Kind.WALL)
         if self.backend == "mssql" and is_time and part.type is not None:
-            return sa.cast(bound, part.type)
-        return bound
+            return sa.cast(bound(value), part.type)
+        return bound(value)
 
 
 def find_keyset(relation: Relation, request: ReadRequest, backend: str) -> Keyset:

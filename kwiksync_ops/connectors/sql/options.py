@@ -118,6 +118,8 @@ def _semantic_faults(file: DeclaredFile) -> Iterator[Fault]:
         yield from _query_faults(file, options["query"], options.get("params", {}))
         if "push" in options:
             yield file.fault(("push",), "writes into a table, and a query is read: leave one of the two out.")
+    elif "params" in options:
+        yield file.fault(("params",), "are values of a query, and there is none.")
     try:
         guard_for(options.get("allow_hosts", ()))
     except ValueError as exc:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from kwiksync_ops.connectors.sql.binding import Binder, Bound
-from kwiksync_ops.connectors.sql.database import Session
+from kwiksync_ops.connectors.sql.database import Session, bound, named
 from kwiksync_ops.connectors.sql.failures import concerns_all, is_duplicate
 from kwiksync_ops.connectors.sql.options import PushOptions
 from kwiksync_ops.connectors.sql.relation import ColumnInfo, Relation
@@ -79,8 +79,8 @@ class TableWriter:
         if self.correlation is not None:
             values[self.correlation.name] = Bound(delivery.record_id, delivery.record_id)
             return Item(delivery, self.correlation, delivery.record_id, values)
-        bound = values.get(self.key.name)
-        return Item(delivery, self.key, bound.value if bound else None, values)
+        given = values.get(self.key.name)
+        return Item(delivery, self.key, given.value if given else None, values)
 
     def stored(self, session: Session, items: Iterable[Item], *, lock: bool = False) -> dict[str, Stored]:
         """The rows of these items that are there, by the ids of their deliveries."""
@@ -96,7 +96,7 @@ class TableWriter:
 
     def _rows(self, session: Session, by: ColumnInfo, identities: Sequence[Any], *, lock: bool) -> dict[str, Stored]:
         columns = list(self.relation.columns.values())
-        wanted = [sa.bindparam(None, each, type_=sa.types.NullType(), unique=True) for each in identities]
+        wanted = [bound(each) for each in identities]
         source = self.relation.source
         statement = sa.select(*(column.expression for column in columns)).where(source.c[by.name].in_(wanted))
         if lock and session.backend == "mssql":
@@ -195,10 +195,10 @@ class Writing:
             return "Read back, the row is not there: a trigger or a rule of the database took it away."
         if self._table.push.confirm == "rows":
             return None
-        for name, bound in item.values.items():
-            if not same(bound.expected, stored.record[name]):
+        for name, given in item.values.items():
+            if not same(given.expected, stored.record[name]):
                 return (
-                    f"Read back, {name} holds {_shown(stored.record[name])}, not {_shown(bound.expected)}: the column "
+                    f"Read back, {name} holds {_shown(stored.record[name])}, not {_shown(given.expected)}: the column "
                     f"is too small, or a trigger changes it (then set confirm to rows). It was undone."
                 )
         return None
@@ -241,14 +241,14 @@ class Writing:
             by = {item.by.name for item in group}
             for column in by:
                 mine = [item for item in group if item.by.name == column]
-                values = {name: _param(f"v{at}") for at, name in enumerate(names)}
-                statement = sa.update(table).where(table.c[column] == _param("identity")).values(values)
+                values = {name: named(f"v{at}") for at, name in enumerate(names)}
+                statement = sa.update(table).where(table.c[column] == named("identity")).values(values)
                 rows = [{"identity": item.identity, **_numbered(item, names)} for item in mine]
                 self._session.connection.execute(statement, rows)
 
     def _insert(self, items: Sequence[Item]) -> None:
         for names, group in _by_columns(items):
-            statement = sa.insert(self._source).values({name: _param(f"v{at}") for at, name in enumerate(names)})
+            statement = sa.insert(self._source).values({name: named(f"v{at}") for at, name in enumerate(names)})
             named = [item for item in group if item.identity is not None]
             if named:
                 self._session.connection.execute(statement, [_numbered(item, names) for item in named])
@@ -267,7 +267,7 @@ class Writing:
         table = self._source
 
         def apply(some: Sequence[Item]) -> None:
-            wanted = [sa.bindparam(None, item.identity, type_=sa.types.NullType(), unique=True) for item in some]
+            wanted = [bound(item.identity) for item in some]
             self._session.connection.execute(sa.delete(table).where(table.c[self._table.key.name].in_(wanted)))
 
         if not items:
@@ -295,7 +295,7 @@ class Writing:
 
 def holds(item: Item, stored: Stored) -> bool:
     """Whether a row has all values of a delivery."""
-    return all(same(bound.expected, stored.record[name]) for name, bound in item.values.items())
+    return all(same(given.expected, stored.record[name]) for name, given in item.values.items())
 
 
 def _with(delivery_id: str, outcome: Outcome, stored: Stored, message: str | None = None) -> Receipt:
@@ -313,10 +313,6 @@ def _by_columns(items: Sequence[Item]) -> Iterable[tuple[tuple[str, ...], list[I
 
 def _numbered(item: Item, names: Sequence[str]) -> dict[str, Any]:
     return {f"v{at}": item.values[name].value for at, name in enumerate(names)}
-
-
-def _param(name: str) -> Any:
-    return sa.bindparam(name, type_=sa.types.NullType())
 
 
 def _text(value: Any) -> str:
