@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kwiksync_ops.cli.output import Field, Output
 from kwiksync_ops.cli.preview import preview_document, show_records
-from kwiksync_ops.cli.text import NONE, count
+from kwiksync_ops.cli.text import NONE, count, shown
 
 if TYPE_CHECKING:
     from kwiksync_ops.connectors.discovery import ObjectInfo
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kwiksync_ops.services.preview import Preview
     from kwiksync_ops.services.proposals import TableProposal
 
-_EXAMPLES_WIDTH = 32
+_EXAMPLES_WIDTH, _WORDS = 32, 8
 _OBJECTS = (
     Field("No", is_number=True),
     Field("Object", style="bold", shortest=16),
@@ -42,7 +42,7 @@ _MATCHES = (
     Field("How", shortest=6),
     Field("Score", is_number=True),
     Field("Why", shortest=16, style="dim"),
-    Field("Such as", shortest=8, from_width=100),
+    Field("Such as", shortest=8, from_width=120),
 )
 
 
@@ -72,20 +72,32 @@ def show_proposal(output: Output, proposal: TableProposal) -> None:
     left = [("Empty", proposal.empty_columns), ("Not used", [field.name for field in proposal.unused])]
     output.pairs([(name, ", ".join(names)) for name, names in left if names])
     for match in proposal.matches:
-        if match.open_values:
-            rule = match.rule
-            values = ", ".join(match.open_values[:8])
-            output.say(
-                f"{rule.source_field}: no {rule.target_field} is known for {values}. Such a record is rejected.",
-                style="yellow",
-            )
+        _show_words(output, match)
+
+
+def _show_words(output: Output, match: FieldMatch) -> None:
+    """What the words of a closed set become, and those that are left open."""
+    rule = match.rule
+    words = [f"{word} → {value}" for word, value in rule.config.get("mappings", {}).items()]
+    if words:
+        more = ", …" if len(words) > _WORDS else ""
+        output.say(f"{rule.target_field}: {', '.join(words[:_WORDS])}{more}", style="dim")
+    if match.open_values:
+        values = ", ".join(match.open_values[:_WORDS])
+        problem = f"{rule.source_field}: no {rule.target_field} is known for {values}. Such a record is rejected."
+        output.say(problem, style="yellow")
 
 
 def show_preview(output: Output, proposal: TableProposal, previewed: Preview) -> None:
-    output.show(
-        Text(f"\n{proposal.table}: {count(len(previewed.records), 'record')} through the mapping", style="bold")
-    )
-    show_records(output, previewed, proposal.key.field.name if proposal.key else "", in_full=1)
+    """One record in full, those that are rejected with their reasons, the others by their keys."""
+    key = proposal.key.field.name if proposal.key else ""
+    number = count(len(previewed.records), "record")
+    output.show(Text(f"\n{proposal.table}: {number} through the mapping", style="bold"))
+    taken = [record for record in previewed.records if record.after]
+    rejected = [record for record in previewed.records if not record.after]
+    show_records(output, previewed, [*taken[:1], *rejected], key)
+    if others := [shown(record.before.get(key)) for record in taken[1:]]:
+        output.say(f"{', '.join(others)}: taken", style="green")
 
 
 def document(

@@ -285,7 +285,8 @@ class Walk:
 
     def _change(self, table: str) -> None:
         text = self._person.text("COLUMN=FIELD, key=FIELD or cursor=FIELD; nothing after the = leaves it empty")
-        self._wish(table, text)
+        if text:
+            self._wish(table, text)
 
     def _wish(self, table: str, text: str) -> None:
         """One change by a person; a wrong one changes nothing."""

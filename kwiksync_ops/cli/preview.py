@@ -60,7 +60,7 @@ def preview(
         )
     key = "sys_id" if outbound else found.key
     output.emit(preview_document(previewed, key))
-    show_records(output, previewed, key)
+    show_records(output, previewed, previewed.records, key)
     taken = len(previewed.records) - previewed.rejected
     verb = "sent" if outbound else "taken"
     output.say(
@@ -70,17 +70,14 @@ def preview(
     raise typer.Exit(ExitCode.ATTENTION if previewed.rejected else ExitCode.OK)
 
 
-def show_records(output: Output, previewed: Preview, key: str, *, in_full: int | None = None) -> None:
-    """Each record with what became of it; the fields of so many that are taken, or of all."""
-    shown_in_full = 0
-    for record in previewed.records:
+def show_records(output: Output, previewed: Preview, records: Sequence[PreviewedRecord], key: str) -> None:
+    """Records with what became of them, field by field, and why not where they are rejected."""
+    for record in records:
         output.show(_head(record, key))
-        if record.after and (in_full is None or shown_in_full < in_full):
-            shown_in_full += 1
+        if record.after:
             output.table(_FIELDS, list(_rows(previewed, record.before, record.after)))
         output.show(*(Padding(Text(f"{e.code}  {printable(e.message)}"), (0, 2)) for e in record.rejects))
-        if in_full is None:
-            output.show(Text())
+        output.show(Text())
 
 
 def _inbound(session: Session, system: SystemSpec, table: TableSpec, sample: Path | None, limit: int) -> Preview:

@@ -19,6 +19,7 @@ _CURSOR_NAMES = {
     "system modstamp": 1.0,
     "last change date time": 1.0,
     "modified": 0.95,
+    "last modified": 1.0,
     "version date": 0.7,
 }
 

@@ -166,13 +166,13 @@ def _match(table: RecordTable, column: Column, profile: FieldProfile, context: M
     if score < ENOUGH:
         return None
     rule, open_values = rule_for(table, column, profile, context)
-    reasons = [name_reason if name_score else "", evidence.reason, _type_reason(profile)]
+    reasons = [evidence.reason, _type_reason(profile), name_reason if name_score else ""]
     reason = ", ".join(filter(None, reasons))
     return FieldMatch(rule, round(score, 2), reason, tuple(profile.examples), open_values)
 
 
 def _name_score(table: RecordTable, column: Column, profile: FieldProfile, context: MatchContext) -> tuple[float, str]:
-    """By the field's name, or by the label that people see."""
+    """By the field's name, or by the label that people see: `the same`, or one that other systems have for it."""
     known = column_names(table.name, column.name)
     best, what = 0.0, ""
     for text, kind in (
@@ -183,7 +183,7 @@ def _name_score(table: RecordTable, column: Column, profile: FieldProfile, conte
         for words in {words_of(text), telling_words(text, context.noun)} if text else ():
             for other, weight in known.items():
                 if (score := similarity(words, other) * weight) > best:
-                    best, what = score, f"{kind} {'is' if weight == 1 and score == 1 else 'means'} {column.name}"
+                    best, what = score, f"{'the same' if weight == 1 and score == 1 else 'such a'} {kind}"
     return best, what
 
 

@@ -116,6 +116,7 @@ def test_a_person_sees_the_proposal_with_reasons_and_a_preview(neo: Cli) -> None
         "value_map",
         "10 records through the mapping",
         "P-ARC-12015-1  taken",
+        "HIGH → 2",
         "Not used",
         "kwiksync plan neo",
     ):
