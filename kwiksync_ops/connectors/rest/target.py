@@ -327,7 +327,9 @@ class RestTarget:
             return Receipt(delivery.id, outcome)
         if found is MISSING:
             return Receipt(delivery.id, Outcome.UNKNOWN, message="The config does not say how to look for it.")
-        key = delivery.key or _text(value_at(found, push.key_path or tuple(request.key_field.split("."))))
+        key = delivery.key or _text(value_at(found, tuple(request.key_field.split("."))))
+        if key is None and push.key_path:
+            key = _text(value_at(found, push.key_path))
         is_there = delivery.action != Action.DELETE and _holds(found, delivery.payload)
         outcome = Outcome.CONFIRMED if is_there else Outcome.UNSENT
         return Receipt(delivery.id, outcome, key=key, etag=etag, record=found)
