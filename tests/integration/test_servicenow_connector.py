@@ -30,7 +30,9 @@ from tests.support.servicenow import PASSWORD, USER, RunningInstance, start_inst
 
 # tests.support.servicenow puts the double on the path.
 from servicenow.faults import FaultKind  # isort: skip
+from servicenow.imports import Staging, TransformMap  # isort: skip
 from servicenow.instance import Instance  # isort: skip
+from servicenow.schema import Column, Table  # isort: skip
 
 INCLUDE = Path(__file__).parents[2] / "include"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -275,6 +277,22 @@ class TestOutbound:
         assert len({row["correlation_id"] for row in instance.all("incident")}) == 1_000
         assert {row[0] for row in system.select(sa.select(OUTBOX.c.state))} == {"confirmed"}
 
+    def test_a_thousand_tickets_go_out_through_an_import_set(self, system: System, instance: Instance) -> None:
+        fill(instance, 0)
+        push = {"by": "import_set", "correlation_field": "u_our_id", "import_set": {"table": "u_ticket_import"}}
+        import_tickets(instance)
+        tables = (replace(table, push=push, options={**table.options, "push": push}) for table in system.spec.tables)
+        system.spec = replace(system.spec, tables=tuple(tables))
+        system.create(1_000, assigned_to="anna@example.com")
+        instance.settings.rows_per_import_poll = 400
+        before = len(instance.calls)
+        counts = system.push("tickets")["tickets"]
+        assert (counts.created, counts.failed, len(instance.all("incident"))) == (1_000, 0, 1_000)
+        posts = [call for call in instance.calls[before:] if call.method == "POST"]
+        assert len(posts) == 1
+        assert len(instance.calls) - before < 10
+        assert system.push("tickets")["tickets"].processed == 0
+
     def test_a_ticket_of_the_hub_comes_back_as_itself(self, system: System, instance: Instance) -> None:
         system.create(30)
         system.push("tickets")
@@ -301,6 +319,25 @@ class TestOutbound:
         assert all(
             "sys_user has no record with email 'nobody@example.com'" in message for _, message in system.errors()
         )
+
+
+def import_tickets(instance: Instance) -> None:
+    """A staging table whose columns are named as the tickets' fields."""
+    names = (
+        "short_description",
+        "description",
+        "state",
+        "category",
+        "assigned_to",
+        "location",
+        "opened_at",
+        "due_date",
+    )
+    columns = tuple(Column(name, max_length=4_000) for name in (*names, "u_our_id"))
+    fields = {**{name: name for name in names}, "u_our_id": "correlation_id"}
+    row_map = TransformMap("Tickets", "incident", fields, ("correlation_id",), {"assigned_to": "email"})
+    staging = Staging("u_ticket_import", (row_map,), has_column_names=True)
+    instance.add_staging(Table("u_ticket_import", columns, parent="sys_import_set_row"), staging)
 
 
 def edit(system: System, ticket: Mapping[str, Any], **values: Any) -> None:

@@ -170,6 +170,17 @@ class TestBatch:
         with pytest.raises(AuthenticationError):
             writer.push(create(0), create(1))
 
+    def test_a_user_who_may_not_write_the_table_is_told_once(self, instance: Instance, writer: Writer) -> None:
+        instance.controls.deny_table("incident", "write")
+        with pytest.raises(AuthenticationError, match="Each of 3 writes"):
+            writer.push(create(0), create(1), create(2))
+
+    def test_a_record_that_the_user_may_not_write_is_refused_alone(self, instance: Instance, writer: Writer) -> None:
+        keys = [instance.insert("incident") for _ in range(2)]
+        instance.controls.limit_rows("incident", lambda user, row: row["sys_id"] != keys[0], "write")
+        receipts = writer.push(update(keys[0], 0, state="2"), update(keys[1], 1, state="2"))
+        assert outcomes(receipts) == [Outcome.REFUSED, Outcome.CONFIRMED]
+
     def test_updates_and_deletions_name_their_records(self, instance: Instance, writer: Writer) -> None:
         keys = [instance.insert("incident", short_description=f"old {number}") for number in range(3)]
         assert outcomes(writer.push(update(keys[0], short_description="new"), update("f" * 32, 9, state="2"))) == [

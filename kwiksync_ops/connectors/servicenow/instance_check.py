@@ -11,7 +11,7 @@ from kwiksync_ops.connectors.http.refusals import refusal
 from kwiksync_ops.connectors.servicenow.access import Instance, asked, table_path
 from kwiksync_ops.connectors.servicenow.encoded_query import escaped
 
-DELETIONS = "sys_audit_delete"
+DELETIONS, JOURNAL = "sys_audit_delete", "sys_journal_field"
 _UTC = ("UTC", "Etc/UTC", "GMT", "Etc/GMT")
 
 
@@ -22,9 +22,9 @@ def describe(instance: Instance) -> str:
     if user is None:
         return (
             f"{shown} answered; who we are it does not tell: let the integration user read its own record in "
-            f"sys_user, and see that its time zone is UTC. {_deletions(instance)}"
+            f"sys_user, and see that its time zone is UTC. {_rights(instance)}"
         )
-    return f"{shown} answered; we are {user.get('user_name') or 'unnamed'}. {_zone(user)} {_deletions(instance)}"
+    return f"{shown} answered; we are {user.get('user_name') or 'unnamed'}. {_zone(user)} {_rights(instance)}"
 
 
 def _me(instance: Instance) -> Mapping[str, Any] | None:
@@ -44,12 +44,18 @@ def _zone(user: Mapping[str, Any]) -> str:
     return f"Its time zone is {zone}: set it to UTC in the user's record, since times in queries may be read in it."
 
 
-def _deletions(instance: Instance) -> str:
-    rows = _rows(instance, DELETIONS, "", "documentkey")
-    if rows:
-        return f"{DELETIONS} can be read, so deletions can come as a feed."
-    hint = "shows nothing" if rows is not None else "can't be read"
-    return f"{DELETIONS} {hint}: use deletes: {{mode: compare}}, or give the user the right to read it."
+def _rights(instance: Instance) -> str:
+    """What the user may read beside the tables that are synced."""
+    deletions, entries = (_rows(instance, name, "", "sys_id") for name in (DELETIONS, JOURNAL))
+    told = [
+        f"{DELETIONS} can be read, so deletions can come as a feed."
+        if deletions
+        else f"{DELETIONS} {'shows nothing' if deletions == [] else 'can not be read'}: "
+        "use deletes: {mode: compare}, or give the user the right to read it."
+    ]
+    if entries is None:
+        told.append(f"{JOURNAL} can not be read: a journal entry of unknown outcome would wait for a person.")
+    return " ".join(told)
 
 
 def _rows(instance: Instance, table: str, query: str, fields: str) -> list[Any] | None:

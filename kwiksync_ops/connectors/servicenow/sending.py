@@ -99,6 +99,10 @@ class Sender:
         except ValueError as exc:
             why = self._instance.nonsense(answer, "The batch", str(exc)).message
             return [Receipt(delivery.id, Outcome.UNKNOWN, message=why) for delivery in deliveries]
+        if len(answers) > 1 and not left and all(map(_is_denied, answers.values())):
+            denied = next(iter(answers.values()))
+            first = Answer(answer.url, denied.status, {}, denied.body)
+            raise refusal(first, what=f"Each of {len(answers)} writes", redactor=self._instance.redactor)
         return [self._of_item(each, answers.get(each.id), is_left=each.id in left) for each in deliveries]
 
     def _of_item(self, delivery: Delivery, answer: ItemAnswer | None, *, is_left: bool) -> Receipt:
@@ -110,3 +114,8 @@ class Sender:
 
     def _wait_s(self, answer: Answer) -> float | None:
         return retry_after_s(answer.headers, self._instance.clock.now())
+
+
+def _is_denied(answer: ItemAnswer) -> bool:
+    """By an access rule, not by one of the business, which would be about the record."""
+    return answer.status == 403 and b"ACL" in answer.body

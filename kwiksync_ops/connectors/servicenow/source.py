@@ -174,6 +174,10 @@ class _Read:
             return decoded, self._behind_hidden(found)
         if found.total is not None and found.count + place.skip >= found.total:
             return decoded, self._keyset.after_all(place)
+        if not marks:
+            raise self._instance.nonsense(
+                found.answer, f"Page {self._number}", "no record of it can be told from others"
+            )
         whole = len(marks) if decoded.rejects else self._keyset.whole_seconds(place, marks)
         self._count_down(found, whole)
         if whole < len(marks):
