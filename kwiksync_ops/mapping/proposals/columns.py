@@ -170,11 +170,13 @@ class ClosedSet:
 
     def other_words(self, known: Mapping[str, str]) -> dict[str, str]:
         """A few words, spelled like the known ones, for each value that none of these means."""
+        are_coded = all(_LEADING_CODE.match(word) for word in known)
         write = _spelling_of(known)
-        missing = self.values.difference(known.values())
-        words = [(word, value) for word, value in self.by_word.items() if value in missing]
-        found = {value: [word for word, own in words if own == value][:_OTHER_WORDS] for value in missing}
-        return {write(word): value for value in sorted(missing) for word in found[value]}
+        found: dict[str, str] = {}
+        for value in sorted(self.values.difference(known.values())):
+            words = [word for word, own in self.by_word.items() if own == value][:_OTHER_WORDS]
+            found |= {f"{value} - {words[0].title()}": value} if are_coded else {write(word): value for word in words}
+        return found
 
     def _nearest(self, word: str) -> str | None:
         """By the longest known word whose parts all stand in it: `Awaiting customer reply`."""
@@ -215,7 +217,8 @@ def _spelling_of(words: Iterable[str]) -> Callable[[str], str]:
     """How most words are spelled: IN_PROGRESS, in_progress, in-progress, In Progress or In progress."""
     joined = "".join(words)
     is_coded = " " not in joined and (joined.isupper() or joined.islower())
-    gap = next((sign for sign in "_-" if sign in joined), "_" if is_coded else " ")
+    has_hyphens = any(re.search(r"\w-\w", word) for word in words)
+    gap = "_" if "_" in joined else "-" if has_hyphens else "_" if is_coded else " "
     cases: list[Callable[[str], str]] = [str.upper, str.lower, str.title]
     case = next((change for change in cases if all(change(word) == word for word in words)), str.capitalize)
     return lambda word: case(word).replace(" ", gap)

@@ -48,6 +48,14 @@ def test_words_that_were_not_seen_are_spelled_like_those_that_were(seen: str, ot
     assert known.other_words({seen: "1"})[other] == "3"
 
 
+def test_words_with_a_code_in_front_get_one_too() -> None:
+    known = closed_set("tickets", "priority")
+    assert known is not None
+    assert known.other_words({"1 - Critical": "1", "2 - High": "2", "3 - Moderate": "3", "4 - Low": "4"}) == {
+        "5 - Planning": "5"
+    }
+
+
 def test_no_word_is_added_for_a_value_that_was_seen() -> None:
     known = closed_set("tickets", "state")
     assert known is not None
