@@ -134,9 +134,8 @@ def _value(value: Any, cell: Any) -> Any:
 
 
 def _number(value: float) -> int | Decimal:
-    if value.is_integer() and abs(value) < 10**_SIGNIFICANT_DIGITS:
-        return int(value)
-    return Decimal(f"{value:.{_SIGNIFICANT_DIGITS}g}")
+    number = Decimal(f"{value:.{_SIGNIFICANT_DIGITS}g}")
+    return int(number) if number == number.to_integral_value() else number
 
 
 def _shows_time(number_format: str) -> bool:
