@@ -49,12 +49,42 @@ def test_options_become_values() -> None:
         ({"timezone": "Mars/Base"}, "timezone: there is no time zone 'Mars/Base'"),
         ({"allow_hosts": ["10.0.0.0/99"]}, "allow_hosts: '10.0.0.0/99'"),
         ({"records_path": "a..b"}, "records_path"),
+        ({"pagination": {"type": "key", "total_header": "X-Total"}}, "none with keyset and key"),
+        ({"params": {"q": "${sinse}"}}, "params: ${sinse} is not known here"),
+        ({"params": {"q": "${password}"}}, "params: ${password} is not known here"),
+        ({"request": {"body": {"n": "${size:float}"}}}, "request.body: ${size:float}: 'float' is not one of"),
+        ({"request": {"body": {"password": "hunter2"}}}, "request.body.password: looks like a secret"),
+        ({"request": {"method": "DELETE"}}, "request.method"),
+        ({"auth": "session"}, "auth: is by a login call: say in session how to log in"),
+        ({"session": {"body": {}, "headers": {"X-S": "${session}"}}}, "session.headers: ${session} is not known here"),
+        ({"hmac": {"text": "${signature}"}}, "hmac.text: ${signature} is not known here"),
+        ({"hmac": {"algorithm": "md5"}}, "hmac.algorithm: 'md5' is unknown"),
+        ({"oauth": {"auth_style": "header"}}, "oauth.auth_style: 'header' is unknown"),
+        ({"error_codes": {"gone": [404]}}, "error_codes.path: is missing"),
     ],
 )
 def test_what_is_wrong_is_named(options: dict[str, Any], says: str) -> None:
     faults = option_faults(options)
     assert len(faults) == 1
     assert says in faults[0]
+
+
+def test_what_a_body_asks_for_and_what_codes_mean_become_values() -> None:
+    options = parse_options(
+        {
+            "request": {"body": {"password": "${password}", "first": "${size}"}},
+            "error_codes": {"path": "error.0", "gone": [404, "NOT_FOUND"]},
+            "session": {
+                "body": {},
+                "values": {"session": "result.1"},
+                "headers": {"Authorization": "Session ${session}"},
+            },
+        }
+    )
+    assert options.request.method == "POST"
+    assert (options.error_codes.path, options.error_codes.gone) == (("error", "0"), ("404", "NOT_FOUND"))
+    assert options.session.values == {"session": ("result", "1")}
+    assert parse_options({"request": {"method": "SEARCH", "body": {}}}).request.method == "SEARCH"
 
 
 def test_all_faults_are_told_at_once() -> None:

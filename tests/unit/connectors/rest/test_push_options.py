@@ -28,6 +28,14 @@ UPDATE = {"method": "PATCH", "path": "/t/{key}"}
         ({"create": CREATE, "confirm": {"by": "read"}}, "set read"),
         ({"create": CREATE, "repeat": "look"}, "set read"),
         ({"create": CREATE, "find": {"path": "/t", "param": "q", "field": "ref"}}, "set correlation_field"),
+        ({"create": CREATE, "correlation_field": "ref", "find": {"path": "/t", "field": "ref"}}, "where our id goes"),
+        ({"update": {"method": "POST", "path": "/rpc", "body": {"id": "${key:int}"}}}, ""),
+        (
+            {"update": {"method": "POST", "path": "/rpc", "body": {"id": "${id}"}}},
+            "put {key} into it, or ${key} into its",
+        ),
+        ({"create": {**CREATE, "body": {"f": "${field}"}}}, "push.create.body: ${field} is not known here"),
+        ({"bulk": {"path": "/b", "body": {"all": "${fields}"}}}, "push.bulk.body: ${fields} is not known here"),
         ({"create": CREATE, "repeat": "twice"}, "push.repeat"),
         ({"bulk": {"path": "/b", "records": 0}}, "push.bulk.records"),
     ],
@@ -56,3 +64,11 @@ def test_options_become_values_with_defaults() -> None:
     assert push.endpoint(Action.UPDATE) is push.update
     assert push.endpoint(Action.DELETE) is None
     assert parse_push({"create": CREATE}).repeat is Repeat.NEVER
+
+
+def test_a_call_with_a_body_is_a_post_unless_said_otherwise() -> None:
+    body = {"id": "${key}"}
+    push = parse_push({"read": {"path": "/rpc", "body": body}, "find": {"path": "/t", "param": "q", "field": "ref"}})
+    assert push.read is not None
+    assert push.find is not None
+    assert (push.read.method, push.read.body, push.find.method, push.find.body) == ("POST", body, "GET", None)
