@@ -25,7 +25,7 @@ Kind = type[KwikSyncError]
 
 _MYSQL: dict[int, Kind] = {
     **dict.fromkeys((1044, 1045, 1142, 1143, 1227, 1370, 1698, 3118), AuthenticationError),
-    **dict.fromkeys((1046, 1049, 1054, 1064, 1103, 1109, 1146, 1149, 1221, 1222), ConfigurationError),
+    **dict.fromkeys((1046, 1049, 1054, 1060, 1064, 1103, 1109, 1146, 1149, 1221, 1222), ConfigurationError),
     **dict.fromkeys((1317, 1969, 3024), ConnectionTimeoutError),
     **dict.fromkeys((2006, 2013, 2014, 2055, 1053, 1152, 1184), ConnectionLostError),
 }

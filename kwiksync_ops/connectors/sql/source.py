@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -103,8 +104,8 @@ class _Read:
             yield Page(self._number + 1, [], is_last=True, resume=self._token("end"), calls=0)
             return
         before = self._database.calls
-        with self._database.session(self._options, self._what) as session:
-            chunks = self._chunks(session)
+        session_of = self._database.session(self._options, self._what)
+        with session_of as session, closing(self._chunks(session)) as chunks:
             chunk = next(chunks, None)
             while True:
                 following = next(chunks, None) if chunk else None
@@ -114,7 +115,7 @@ class _Read:
                     return
                 chunk = following
 
-    def _chunks(self, session: Session) -> Iterator[_Chunk]:
+    def _chunks(self, session: Session) -> Generator[_Chunk]:
         relation = find_relation(session, self._request.source)
         keyset = find_keyset(relation, self._request, session.backend)
         columns = keyset.columns(relation.chosen(self._options.columns))
