@@ -96,7 +96,7 @@ class AnnouncingServer(uvicorn.Server):
 
 
 def serve(arguments: argparse.Namespace) -> None:
-    secrets = Secrets(read_secret(arguments.token_file), read_secret(arguments.customer_key_file))
+    secrets = Secrets(read_secret(arguments.token_file), (read_secret(arguments.customer_key_file),))
     clock = read_moment("--clock", arguments.clock)
     with contextlib.closing(open_port(arguments.port)) as listener:
         erp = Erp(read_histories(arguments.data), clock)

@@ -12,10 +12,10 @@ from erp_state import Erp
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a caller must show: a bearer token, and on the tables the Customer Key as well."""
+    """What a caller must show: a bearer token, and on the tables one of the Customer Keys that are valid."""
 
     token: str
-    customer_key: str
+    customer_keys: tuple[str, ...]
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -40,7 +40,9 @@ async def check_token(request: Request) -> None:
 
 
 async def check_customer_key(request: Request) -> None:
-    if not _is_same(request.headers.get("X-Customer-Key", ""), request.app.state.secrets.customer_key):
+    given = request.headers.get("X-Customer-Key", "")
+    valid = [_is_same(given, key) for key in request.app.state.secrets.customer_keys]
+    if not any(valid):
         raise RefusedError("ERR_001", "invalid Customer Key")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -117,6 +118,12 @@ async def move_clock(request: Request, move: ClockMove) -> dict[str, Any]:
         raise BadParameterError("the clock can't go beyond the year 9999") from None
     changed = erp.move_clock(moment)
     return {"now": iso(erp.now), "changed": changed}
+
+
+@admin.post("/customer-keys", status_code=204)
+async def rotate_customer_keys(request: Request, keys: Annotated[list[str], Body(embed=True, min_length=1)]) -> None:
+    """From now on these Customer Keys are valid, and no others."""
+    request.app.state.secrets = replace(request.app.state.secrets, customer_keys=tuple(keys))
 
 
 @admin.get("/calls")

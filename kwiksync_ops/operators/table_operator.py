@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
+from kwiksync_ops.errors import CustomerKeyError
 from kwiksync_ops.operators.run_context import (
     credentials_of,
     opened_hub,
@@ -58,12 +59,25 @@ class KwikSyncTableOperator(BaseOperator):
                 credentials = credentials_of(sync)
                 sync = replace(sync, redactor=Redactor(credentials.secrets))
                 sync = replace(sync, token=take_lease(hub, sync.run.run_id))
-                return self.work(sync, credentials, context)
+                return self._work(sync, credentials, context)
             except AirflowException:
                 raise
             except Exception as exc:
                 self._tell(sync, exc, context)
                 raise
+
+    def _work(self, sync: TableSync, credentials: Credentials, context: Context) -> Mapping[str, Any]:
+        """The step; where the Customer Key was rotated in the middle of it, it goes on with the new one."""
+        from kwiksync_ops.redaction import Redactor
+
+        try:
+            return self.work(sync, credentials, context)
+        except CustomerKeyError:
+            renewed = credentials_of(sync)
+            if renewed.customer_key == credentials.customer_key:
+                raise
+            self.log.info("The Customer Key was rotated; going on with the new one.")
+            return self.work(replace(sync, redactor=Redactor(renewed.secrets)), renewed, context)
 
     @abstractmethod
     def work(self, sync: TableSync, credentials: Credentials, context: Context) -> Mapping[str, Any]:
