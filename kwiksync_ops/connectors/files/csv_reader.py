@@ -5,8 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice, repeat
 from typing import BinaryIO
 
 from kwiksync_ops.batch import Reject, SourceRecord
@@ -21,6 +24,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_NO_LIMITS = FileLimits(max_string=sys.maxsize)
 _ROW_STRINGS = 4
 """A row may be so many times as long as its longest value."""
 
@@ -54,7 +58,7 @@ class _Lines:
 
     def __init__(self, text: io.TextIOWrapper, limits: FileLimits) -> None:
         self._max_chars = limits.max_string * _ROW_STRINGS
-        self._lines = iter(lambda: text.readline(self._max_chars), "")
+        self._lines = iter(partial(text.readline, self._max_chars), "")
         self._again: deque[str] = deque()
         self._chars = 0
         self.row: list[str] = []
@@ -69,10 +73,18 @@ class _Lines:
             self._check(line)
         return line
 
+    def take(self, count: int) -> list[str]:
+        """The next lines at once; `again` gives them back."""
+        ready = [self._again.popleft() for _ in range(min(count, len(self._again)))]
+        return [*ready, *islice(self._lines, count - len(ready))]
+
+    def again(self, lines: list[str]) -> None:
+        self._again.extendleft(reversed(lines))
+
     def give_back(self) -> str:
         """The row is broken: all but its first line are lines again."""
         first, *rest = self.row
-        self._again.extendleft(reversed(rest))
+        self.again(rest)
         self.row = []
         if len(first) == self._max_chars and not first.endswith(("\n", "\r")):
             self._skip_line()
@@ -93,7 +105,7 @@ class _CsvRead:
         self._lines = _Lines(text, options.limits)
         self._key = key
         csv.field_size_limit(max(csv.field_size_limit(), options.limits.max_string * _ROW_STRINGS))
-        self._rows = self._reader()
+        self._rows = self._reader(self._lines)
         self._nulls = frozenset(options.null_values)
         self._names: tuple[str, ...] = ()
 
@@ -119,6 +131,35 @@ class _CsvRead:
             raise ValidationError(f"it has {len(self._names)} columns; the limit is {self._options.limits.max_fields}.")
 
     def _chunk(self, before: int, size: int) -> Chunk:
+        """All rows at once where each is a line and sound, else one by one."""
+        lines = self._lines.take(size)
+        records = self._sound_records(lines)
+        if records is not None:
+            return Chunk(len(records), records, range(before + 1, before + len(records) + 1))
+        self._lines.again(lines)
+        return self._one_by_one(before, size)
+
+    def _sound_records(self, lines: list[str]) -> list[SourceRecord] | None:
+        """The records of lines that are a row each. None where one may not be, or may be at fault."""
+        limits = self._options.limits
+        if max(map(len, lines), default=0) > limits.max_string or text_fault("".join(lines), _NO_LIMITS):
+            return None
+        try:
+            rows = list(self._reader(lines))
+        except csv.Error:
+            return None
+        if len(rows) != len(lines) or set(map(len, rows)) - {len(self._names)}:
+            return None
+        columns = [self._with_nulls(column) for column in zip(*rows, strict=True)]
+        return list(map(dict, map(zip, repeat(self._names), zip(*columns, strict=True))))
+
+    def _with_nulls(self, column: tuple[str, ...]) -> Sequence[str | None]:
+        nulls = self._nulls
+        if not any(null in column for null in nulls):
+            return column
+        return [None if cell in nulls else cell for cell in column]
+
+    def _one_by_one(self, before: int, size: int) -> Chunk:
         records: list[SourceRecord] = []
         numbers: list[int] = []
         rejects: list[Reject] = []
@@ -126,11 +167,11 @@ class _CsvRead:
         while rows < size and (row := self._next_row()) is not None:
             rows += 1
             found = self._record(row, before + rows)
-            if type(found) is dict:
+            if isinstance(found, Reject):
+                rejects.append(found)
+            else:
                 records.append(found)
                 numbers.append(before + rows)
-            else:
-                rejects.append(found)  # type: ignore[arg-type]  # a Reject
         return Chunk(rows, records, numbers, rejects)
 
     def _next_row(self, *, blank: bool = False) -> list[str] | str | None:
@@ -144,7 +185,7 @@ class _CsvRead:
                 return None
             except csv.Error as exc:
                 lines.row = [lines.give_back()]
-                self._rows = self._reader()
+                self._rows = self._reader(self._lines)
                 return str(exc)
             if row or blank:
                 return row
@@ -156,26 +197,26 @@ class _CsvRead:
         if len(row) != len(names):
             message = f"Row {number} has {len(row)} cells; the header has {len(names)}."
             return rejected(message, payload="".join(lines))
-        for line in lines:
-            if ("\0" in line or not line.isascii() or len(line) > self._options.limits.max_string) and (
-                fault := self._fault(row)
-            ):
-                name, why = fault
-                key = row[names.index(self._key)]
-                return rejected(f"Row {number}: {name} {why}.", field=name, key=key, payload="".join(lines))
+        if any(map(self._is_suspect, lines)) and (fault := self._fault(row)):
+            name, why = fault
+            key = row[names.index(self._key)]
+            return rejected(f"Row {number}: {name} {why}.", field=name, key=key, payload="".join(lines))
         nulls = self._nulls
         if nulls.isdisjoint(row):
             return dict(zip(names, row, strict=True))
         return {name: None if cell in nulls else cell for name, cell in zip(names, row, strict=True)}
 
+    def _is_suspect(self, line: str) -> bool:
+        return text_fault(line, self._options.limits) is not None
+
     def _fault(self, row: list[str]) -> tuple[str, str] | None:
         faults = ((name, text_fault(cell, self._options.limits)) for name, cell in zip(self._names, row, strict=True))
         return next(((name, why) for name, why in faults if why), None)
 
-    def _reader(self) -> Iterator[list[str]]:
+    def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         csv_options = self._options.csv
         return csv.reader(
-            self._lines,
+            lines,
             delimiter=csv_options.delimiter,
             quotechar=csv_options.quote or None,
             quoting=csv.QUOTE_MINIMAL if csv_options.quote else csv.QUOTE_NONE,
