@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from kwiksync_ops.api.callers import Gateway, NoAirflow
 from kwiksync_ops.api.context import Context, admit
 from kwiksync_ops.api.guard import Guard
+from kwiksync_ops.api.pages.app import create_pages
 from kwiksync_ops.api.problems import DESCRIBED, add_handlers
 from kwiksync_ops.api.routes import administration, logs, mappings, records, status, sync
 
@@ -37,6 +38,7 @@ def create_app(context: Context | None = None, *, gateway: Gateway | None = None
     add_handlers(app)
     for routes in (sync, status, records, logs, mappings, administration):
         app.include_router(routes.router)
+    app.mount("/pages", create_pages(own))
     app.add_middleware(Guard)
     return app
 

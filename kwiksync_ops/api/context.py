@@ -69,17 +69,11 @@ async def admit(request: Request, context: ContextDep) -> Caller:
         RefusedError: nobody, or somebody without a role, or a cookie that another site may have sent along.
         TooManyCallsError: more than 60 calls in any 60 seconds, over all workers.
     """
-    caller = await _identify(request, context)
+    caller = await identify(request, context)
     if caller.means == "cookie" and request.method not in _SAFE:
         _check_origin(request)
     await run_in_threadpool(_count, context, caller, request)
-    if caller.role is None:
-        await run_in_threadpool(_note_refusal, context, caller, request)
-        raise RefusedError(
-            f"{caller.name} has none of KWikSync's roles.",
-            status=HTTPStatus.FORBIDDEN,
-            remedy=f"An administrator of Airflow can give you {Role.USER} or {Role.ADMIN}.",
-        )
+    await run_in_threadpool(check_role, context, caller, request)
     request.state.caller = caller
     return caller
 
@@ -89,6 +83,14 @@ CallerDep = Annotated[Caller, Depends(admit)]
 
 def admit_admin(request: Request, caller: CallerDep, context: ContextDep) -> Caller:
     """Raises RefusedError for whoever is not an administrator."""
+    check_admin(context, caller, request)
+    return caller
+
+
+AdminDep = Annotated[Caller, Depends(admit_admin)]
+
+
+def check_admin(context: Context, caller: Caller, request: Request) -> None:
     if not caller.is_admin:
         _note_refusal(context, caller, request)
         raise RefusedError(
@@ -96,13 +98,25 @@ def admit_admin(request: Request, caller: CallerDep, context: ContextDep) -> Cal
             status=HTTPStatus.FORBIDDEN,
             remedy=f"It takes the role {Role.ADMIN}.",
         )
-    return caller
 
 
-AdminDep = Annotated[Caller, Depends(admit_admin)]
+def check_role(context: Context, caller: Caller, request: Request) -> None:
+    """Raises RefusedError for somebody who is known and may nothing."""
+    if caller.role is None:
+        _note_refusal(context, caller, request)
+        raise RefusedError(
+            f"{caller.name} has none of KWikSync's roles.",
+            status=HTTPStatus.FORBIDDEN,
+            remedy=f"An administrator of Airflow can give you {Role.USER} or {Role.ADMIN}.",
+        )
 
 
-async def _identify(request: Request, context: Context) -> Caller:
+async def identify(request: Request, context: Context) -> Caller:
+    """Who calls, whether they may or not.
+
+    Raises:
+        RefusedError: nobody, or with credentials that are not valid.
+    """
     presented = request.headers.get(KEY_HEADER)
     address = request.client.host if request.client else ""
     if presented is not None:

@@ -105,16 +105,23 @@ def request_id(request: Request) -> str:
 
 
 def _known(request: Request, error: KwikSyncError) -> JSONResponse:
-    status = error.status if isinstance(error, RefusedError) else _status_of(error)
+    status = error.status if isinstance(error, RefusedError) else status_of(error)
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, RateLimitError) and error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s + 0.5)))
+    if wait_s := retry_after(error):
+        headers["Retry-After"] = wait_s
     return problem(request, status, error.code, error.message, error.remedy, **headers)
 
 
-def _status_of(error: KwikSyncError) -> HTTPStatus:
+def retry_after(error: KwikSyncError) -> str | None:
+    """Whole seconds, where it is known when to come again."""
+    if isinstance(error, RateLimitError) and error.retry_after_s is not None:
+        return str(max(1, round(error.retry_after_s + 0.5)))
+    return None
+
+
+def status_of(error: KwikSyncError) -> HTTPStatus:
     kinds = (kind for kind in type(error).__mro__ if kind in _STATUS)
     return _STATUS.get(next(kinds, KwikSyncError), HTTPStatus.SERVICE_UNAVAILABLE)
 

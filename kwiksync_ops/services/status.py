@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -98,6 +98,22 @@ def run_document(row: Mapping[str, Any]) -> dict[str, Any]:
 def is_stalled(row: Mapping[str, Any], status: Status) -> bool:
     """A row that says running, while its run does not hold the lease: its process is gone."""
     return bool(row["status"] == SyncStatus.RUNNING and row["run_id"] != status.running)
+
+
+def worst_of(statuses: Iterable[str]) -> str:
+    """What a run's rows of the Sync Log come to."""
+    found = set(statuses)
+    return next((status.value for status in _WORST_FIRST if status in found), SyncStatus.SUCCESS.value)
+
+
+_WORST_FIRST = (
+    SyncStatus.RUNNING,
+    SyncStatus.FAILED,
+    SyncStatus.CANCELLED,
+    SyncStatus.PARTIAL,
+    SyncStatus.SUCCESS,
+    SyncStatus.SKIPPED,
+)
 
 
 def _tables(connection: Connection, last: Sequence[Mapping[str, Any]]) -> tuple[TableStatus, ...]:

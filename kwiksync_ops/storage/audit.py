@@ -109,7 +109,7 @@ class AuditFilter:
 def search(connection: sa.Connection, wanted: AuditFilter, *, limit: int) -> list[dict[str, Any]]:
     """Rows, the newest first, their details as values."""
     rows = connection.execute(AUDIT.select().where(*_where(wanted)).order_by(AUDIT.c.number.desc()).limit(limit))
-    return [_shown(row) for row in rows.mappings()]
+    return [shown(row) for row in rows.mappings()]
 
 
 def export(connection: sa.Connection, wanted: AuditFilter) -> Iterator[dict[str, Any]]:
@@ -137,7 +137,7 @@ def _where(wanted: AuditFilter) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _shown(row: sa.RowMapping) -> dict[str, Any]:
+def shown(row: sa.RowMapping) -> dict[str, Any]:
     names = ("number", "at", "who", "action", "object", "run_id")
     return {**{name: row[name] for name in names}, "details": json.loads(row["details"])}
 

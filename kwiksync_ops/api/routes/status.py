@@ -55,7 +55,7 @@ def read_run(run_id: str, context: ContextDep, _caller: CallerDep) -> Response:
     active = _active(context, run_id)
     if not rows and active is None:
         raise NotFoundError(f"There is no run {run_id!r}.", remedy="GET /logs/sync lists the runs that there were.")
-    state = active.state if active else _state_of([row["status"] for row in rows])
+    state = active.state if active else status.worst_of(row["status"] for row in rows)
     return json_response({"run_id": run_id, "state": state, "tables": rows})
 
 
@@ -81,9 +81,3 @@ def _active(context: Context, run_id: str) -> DagRun | None:
     if dag_id not in _dag_ids(context):
         return None
     return next((run for run in context.gateway.active_runs(dag_id) if run.run_id == of_dag), None)
-
-
-def _state_of(statuses: list[str]) -> str:
-    """The worst of them."""
-    order = ("running", "failed", "cancelled", "partial", "success", "skipped")
-    return next((state for state in order if state in statuses), "success")
