@@ -127,17 +127,18 @@ def _is_integer(column: ColumnInfo) -> bool:
     return isinstance(column.type, sa.Integer)
 
 
-def check_unique(session_inspector: sa.Inspector, name: str, schema: str | None, column: str, source: str) -> None:
+def check_unique(inspector: sa.Inspector, name: str, schema: str | None, column: str, source: str) -> None:
     """Raises ConfigurationError where more than one row can have a value of the column."""
-    keys = [session_inspector.get_pk_constraint(name, schema)["constrained_columns"]]
-    keys += [each["column_names"] for each in session_inspector.get_unique_constraints(name, schema)]
-    keys += [
-        [str(part) for part in each["column_names"]]
-        for each in session_inspector.get_indexes(name, schema)
-        if each.get("unique") and not each.get("dialect_options", {}).get("postgresql_where")
-    ]
+    keys: list[list[Any]] = [inspector.get_pk_constraint(name, schema)["constrained_columns"]]
+    keys += [each["column_names"] for each in inspector.get_unique_constraints(name, schema)]
+    indexes = inspector.get_indexes(name, schema, include_auto_indexes=True)  # SQLite's, of its constraints
+    keys += [each["column_names"] for each in indexes if each.get("unique") and not _is_partial(each)]
     if [column] not in keys:
         raise ConfigurationError(
             f"The column {column} of {source} has no unique index: a write could change more than one row.",
             remedy="Give it one, or name the table's key; records are written by key and correlation_column.",
         )
+
+
+def _is_partial(index: Mapping[str, Any]) -> bool:
+    return any(name.endswith("_where") and rule is not None for name, rule in index.get("dialect_options", {}).items())

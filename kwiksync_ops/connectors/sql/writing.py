@@ -249,9 +249,9 @@ class Writing:
     def _insert(self, items: Sequence[Item]) -> None:
         for names, group in _by_columns(items):
             statement = sa.insert(self._source).values({name: named(f"v{at}") for at, name in enumerate(names)})
-            named = [item for item in group if item.identity is not None]
-            if named:
-                self._session.connection.execute(statement, [_numbered(item, names) for item in named])
+            known = [_numbered(item, names) for item in group if item.identity is not None]
+            if known:
+                self._session.connection.execute(statement, known)
             for item in group:
                 if item.identity is None:
                     item.identity = self._insert_alone(statement, _numbered(item, names))
