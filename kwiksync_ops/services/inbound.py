@@ -19,7 +19,7 @@ from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.errors import ErrorBudgetError, KwikSyncError
 from kwiksync_ops.mapping.compiler import CompiledMapping
 from kwiksync_ops.mapping.moments import Moments, compile_moments
-from kwiksync_ops.services.prefetch import Prefetch
+from kwiksync_ops.services.prefetch import Prefetch, quick_turns
 from kwiksync_ops.services.rejections import error_entries
 from kwiksync_ops.services.table_sync import TableSync
 from kwiksync_ops.storage import batches, checkpoints, error_log, file_marks, lease, seen_keys, sync_log
@@ -154,7 +154,7 @@ def sync_table(sync: TableSync, source: Source) -> Counts:
     is_whole = sync.reads_whole()
     pages = _read(sync, source, replace(sync.request(), resume=resume), after=after)
     prepared = Prefetch(_prepared(sync, pages, mapping, lookups, reach))
-    with closing(prepared), sync.hub.using_waits(prepared.begin_next):
+    with closing(prepared), sync.hub.using_waits(prepared.begin_next), quick_turns():
         for staged, page_batches in prepared:
             _note_page_known(sync, staged)
             counts += Counts(processed=staged.known)

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_TURN_S = 0.0003
+_NEW_OBJECTS = 100_000
+"""Some pages of records, which hold no cycles: to look for some after every 700 objects costs a tenth of the time."""
+
+
+@contextmanager
+def quick_turns() -> Iterator[None]:
+    """In the block a thread that has the database's answer does not wait for the other one for long.
+
+    Python lets it wait for 5 ms, in which the database has nothing to do. It also looks less often for garbage.
+    """
+    turn_s, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(_TURN_S)
+    gc.set_threshold(_NEW_OBJECTS, *thresholds[1:])
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(turn_s)
+        gc.set_threshold(*thresholds)
 
 
 class Prefetch(Generic[T]):

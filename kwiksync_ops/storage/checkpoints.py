@@ -35,14 +35,16 @@ _THIS = (
     CHECKPOINT.c.table_name == sa.bindparam("of_table"),
 )
 _READ = sa.select(CHECKPOINT.c.watermark_at, CHECKPOINT.c.watermark_id).where(*_THIS)
-_SET = ("watermark_at", "watermark_id", "run_id", "sys_updated_on")
+_MARK = ("watermark_at", "watermark_id")
+_STAMP = ("run_id", "sys_updated_on")
 _SAME_RUN = CHECKPOINT.c.run_id == sa.bindparam("of_run")
 _MOVE = (
     CHECKPOINT.update()
     .where(*_THIS)
     .values(
         resume=sa.func.coalesce(sa.bindparam("going_on", type_=sa.Text()), sa.case((_SAME_RUN, CHECKPOINT.c.resume))),
-        **{name: sa.bindparam(name, type_=CHECKPOINT.c[name].type) for name in _SET},
+        **{name: sa.func.coalesce(sa.bindparam(name, type_=sa.Text()), CHECKPOINT.c[name]) for name in _MARK},
+        **{name: sa.bindparam(name, type_=CHECKPOINT.c[name].type) for name in _STAMP},
     )
 )
 
@@ -59,12 +61,13 @@ class Checkpoint:
 def advance(
     connection: sa.Connection, system: str, direction: str, table: str, checkpoint: Checkpoint, *, now: datetime
 ) -> Watermark | None:
-    """Move on, in the batch's transaction; where the watermark is then. It never goes back.
+    """Move on, in the batch's transaction; where the watermark is then, if it may have moved. It never goes back.
 
     A batch that does not say where its read goes on leaves that as an earlier batch of its run said it.
     """
-    before = read_watermark(connection, system, direction, table)
-    newest = max(filter(None, (before, checkpoint.watermark)), default=None)
+    newest = checkpoint.watermark
+    if newest and (before := read_watermark(connection, system, direction, table)):
+        newest = max(before, newest)
     resume = json.dumps(checkpoint.resume) if checkpoint.resume else None
     values = {
         "watermark_at": newest.at if newest else None,

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from queue import SimpleQueue
 
 import pytest
 
-from kwiksync_ops.services.prefetch import Prefetch
+from kwiksync_ops.services.prefetch import Prefetch, quick_turns
 
 
 class Made:
@@ -69,3 +71,11 @@ def test_closed_early_its_thread_ends(is_begun: bool) -> None:
         items.begin_next()
     items.close()
     assert not items._thread.is_alive()
+
+
+def test_how_threads_take_turns_is_as_before_after_the_block() -> None:
+    before = sys.getswitchinterval(), gc.get_threshold()
+    with quick_turns():
+        assert sys.getswitchinterval() < before[0]
+        assert gc.get_threshold()[0] > before[1][0]
+    assert (sys.getswitchinterval(), gc.get_threshold()) == before
