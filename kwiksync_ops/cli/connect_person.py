@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import typer
@@ -23,13 +24,16 @@ class Person:
     def text(self, question: str, default: str = "") -> str:
         if not self.is_asked:
             return default
-        return str(typer.prompt(question, default=default, show_default=bool(default), err=True)).strip()
+        with _ended_by_ctrl_c():
+            return str(typer.prompt(question, default=default, show_default=bool(default), err=True)).strip()
 
     def secret(self, question: str) -> str:
-        return str(typer.prompt(question, default="", show_default=False, hide_input=True, err=True))
+        with _ended_by_ctrl_c():
+            return str(typer.prompt(question, default="", show_default=False, hide_input=True, err=True))
 
     def agrees(self, question: str) -> bool:
-        return typer.confirm(question, default=True, err=True) if self.is_asked else True
+        with _ended_by_ctrl_c():
+            return typer.confirm(question, default=True, err=True) if self.is_asked else True
 
     def again(self, ask: Callable[[], T]) -> T:
         """What a question gives; asked again where the answer can't be used."""
@@ -40,6 +44,17 @@ class Person:
                 if not self.is_asked:
                     raise
                 show_error(exc if isinstance(exc, ConfigurationError) else ConfigurationError(exc.message))
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """A prompt makes one thing of Ctrl-C and of the end of its input; the exit code tells them apart."""
+    try:
+        yield
+    except typer.Abort as exc:
+        if isinstance(exc.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from exc
+        raise
 
 
 def ask_until_valid(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kwiksync_ops.cli.output import Field, Output
 from kwiksync_ops.cli.preview import preview_document, show_records
-from kwiksync_ops.cli.text import NONE, count, shown
+from kwiksync_ops.cli.text import NONE, count, printable, shown
 
 if TYPE_CHECKING:
     from kwiksync_ops.connectors.discovery import ObjectInfo
@@ -66,7 +66,7 @@ def show_sampled(output: Output, objects: Sequence[Inspected], proposals: Sequen
 
 def show_proposal(output: Output, proposal: TableProposal) -> None:
     """The rules of a table, and what is left over on both sides."""
-    output.show(Text(f"\n{proposal.table} ← {proposal.inspected.info.name}", style="bold"))
+    output.show(Text(f"\n{proposal.table} ← {printable(proposal.inspected.info.name)}", style="bold"))
     output.pairs([("Key", _purpose(proposal.key)), ("Cursor", _purpose(proposal.cursor))])
     output.table(_MATCHES, [_match_row(match) for match in proposal.matches])
     left = [("Empty", proposal.empty_columns), ("Not used", [field.name for field in proposal.unused])]
@@ -158,7 +158,7 @@ def _match_document(match: FieldMatch) -> dict[str, Any]:
 def _purpose(found: FieldProposal | None) -> Text:
     if found is None:
         return Text(NONE)
-    return Text(found.field.name).append(f"  {_percent(found.score)}, {found.reason}", style="dim")
+    return Text(printable(found.field.name)).append(f"  {_percent(found.score)}, {found.reason}", style="dim")
 
 
 def _purpose_document(found: FieldProposal | None) -> dict[str, Any] | None:

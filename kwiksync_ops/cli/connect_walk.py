@@ -18,7 +18,7 @@ from kwiksync_ops.cli.output import Output
 from kwiksync_ops.cli.session import Session
 from kwiksync_ops.cli.text import count
 from kwiksync_ops.declared.fault import did_you_mean
-from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.errors import ConfigurationError, KwikSyncError
 
 if TYPE_CHECKING:
     from kwiksync_ops.connectors.credentials import Credentials
@@ -222,18 +222,22 @@ class Walk:
         return named_objects([], [name for name, _ in names])
 
     def _inspect(self, explorer: Explorer, info: ObjectInfo) -> None:
+        """Look at an object. One that was not named, and can't be looked at, is left out."""
         from kwiksync_ops.services.discovery import likely_objects
 
         table = self._tables.get(info.name) or likely_objects([info]).get(info.name, "")
-        found = explorer.inspect(info, self._answers.options.tables.get(table))
-        is_wanted = info.name in self._tables
-        if not found.fields and is_wanted:
-            raise ConfigurationError(
-                f"{info.name} is empty, so that nothing tells which fields it has.",
-                remedy="Connect it when it has records, or leave it out.",
-            )
-        if found.fields:
+        try:
+            found = explorer.inspect(info, self._answers.options.tables.get(table))
+            if not found.fields:
+                raise ConfigurationError(
+                    f"{info.name} is empty, so that nothing tells which fields it has.",
+                    remedy="Connect it when it has records, or leave it out.",
+                )
             self._inspected.append(found)
+        except KwikSyncError as exc:
+            if info.name in self._tables:
+                raise
+            self._output.say(f"{info.name} is left out: {exc.message}", style="yellow")
 
     def _propose(self) -> None:
         from kwiksync_ops.services.proposals import choose_tables, propose

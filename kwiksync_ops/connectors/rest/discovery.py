@@ -29,7 +29,7 @@ from kwiksync_ops.connectors.rest.source import RestSource
 from kwiksync_ops.connectors.rest.urls import join_url
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.connectors.time_format import format_time
-from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.errors import AuthenticationError, ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 
 _FEW = 2
@@ -59,7 +59,13 @@ class RestDiscovery:
         self._known_names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def check(self) -> str:
-        return self._source.check()
+        """As the source does; a base address that is not for us says nothing yet, since objects lie below it."""
+        try:
+            return self._source.check()
+        except AuthenticationError as exc:
+            if self._access.own.check_path:
+                raise
+            return f"{exc.message} The objects will tell whether that is so."
 
     def objects(self, catalogue: str = "") -> Sequence[ObjectInfo]:
         """The lists that an OpenAPI document describes: a file, or a path or URL of the system. None without one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,8 @@ from kwiksync_ops.mapping.proposals.names import words_of
 from kwiksync_ops.mapping.proposals.notations import Notation, detect_epoch, detect_notation, tells_day_first
 from kwiksync_ops.vocabulary import ColumnType
 
-MAX_DEPTH = 4
+_UNNAMEABLE = re.compile("[\\x00-\\x1f\\ud800-\\udfff]")
+MAX_DEPTH, MAX_NAME = 4, 255
 EXAMPLES = 3
 NOTATION_TEXTS = 300
 _FILLERS = frozenset(
@@ -139,10 +141,17 @@ def profile_values(name: str, values: Sequence[Any], total: int, declared: Decla
 def _leaves(record: Mapping[str, Any], prefix: str = "", depth: int = MAX_DEPTH) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
         path = f"{prefix}{name}"
+        if not _is_nameable(path):
+            continue
         if isinstance(value, dict) and depth > 1:
             yield from _leaves(value, f"{path}.", depth - 1)
         elif not isinstance(value, (dict, list)):
             yield path, value
+
+
+def _is_nameable(path: str) -> bool:
+    """Whether a mapping can name the field."""
+    return 0 < len(path) <= MAX_NAME and not _UNNAMEABLE.search(path)
 
 
 def _notation(name: str, given: Sequence[Any], texts: Sequence[str], declared: Declared) -> Notation | None:

@@ -172,7 +172,7 @@ class _Interrupted(io.StringIO):
 def test_ctrl_c_leaves_nothing(neo: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", _Interrupted("y\n"))
     answer = neo(*words(neo, *objects("projects")))
-    assert answer.code != 0
+    assert answer.code == 130
     assert written(neo) == []
 
 

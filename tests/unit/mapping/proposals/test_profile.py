@@ -69,6 +69,11 @@ def test_nested_records_are_named_by_their_path_and_lists_are_left_out() -> None
     assert [field.name for field in fields] == ["id", "site.id", "site.geo.lat"]
 
 
+def test_a_field_that_no_mapping_can_name_is_left_out() -> None:
+    records = [{"": 1, "a\nb": 1, "x" * 256: 1, "id": 1, "n": {"": 1}}]
+    assert [field.name for field in profile_records(records)] == ["id", "n."]
+
+
 def test_an_object_that_is_missing_in_a_record_is_no_field_of_its_own() -> None:
     fields = profile_records([{"site": None}, {"site": {"id": "L1"}}])
     assert [field.name for field in fields] == ["site.id"]
