@@ -31,6 +31,7 @@ from kwiksync_ops.cli import (
     outbox,
     preview,
     records,
+    roles,
     status,
     sync,
     undo,
@@ -81,6 +82,7 @@ app.command(rich_help_panel=_SET_UP)(doctor.doctor)
 app.add_typer(database.app, name="db", rich_help_panel=_SET_UP)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_DAY)
+app.add_typer(roles.app, name="roles", rich_help_panel=_SET_UP)
 app.add_typer(audit.app, name="audit", rich_help_panel=_SET_UP)
 app.command(rich_help_panel=_SET_UP)(clean.clean)
 

@@ -49,7 +49,7 @@ class DagRun:
 class AirflowHome:
     """An Airflow with its own database, and the environment of its tasks."""
 
-    def __init__(self, home: Path, include: Path = ROOT / "include") -> None:
+    def __init__(self, home: Path, include: Path = ROOT / "include", *, auth_manager: str = "") -> None:
         self.secret_key = Fernet.generate_key().decode()
         self.include = include
         self.environment: dict[str, str] = {
@@ -62,6 +62,8 @@ class AirflowHome:
             "KWIKSYNC_SECRET_KEYS": self.secret_key,
             "PYTHONPATH": str(ROOT / "dags"),
         }
+        if auth_manager:
+            self.environment["AIRFLOW__CORE__AUTH_MANAGER"] = auth_manager
         subprocess.run([_executable("airflow"), "db", "migrate"], env=self.environment, check=True, capture_output=True)
 
     def new_hub(self, url: str, erp: SampleErp) -> Hub:
