@@ -32,6 +32,7 @@ class RestAccess:
         self.credentials = credentials
         self.redactor = Redactor(credentials.secrets)
         self._options = options
+        self._asked: tuple[str, Mapping[str, Any], RestOptions] | None = None
         self.own = parse_options(options)
         guard = guard_for(
             (*credentials.allow_hosts, *self.own.allow_hosts), insecure_loopback=self.own.allow_insecure_loopback
@@ -53,6 +54,11 @@ class RestAccess:
         Raises:
             ConfigurationError: they are not valid, or the table opens addresses that the system does not.
         """
+        if self._asked is None or self._asked[:2] != (source, table):
+            self._asked = (source, dict(table), self._table_options(source, table))
+        return self._asked[2]
+
+    def _table_options(self, source: str, table: Mapping[str, Any]) -> RestOptions:
         options = parse_options(merge_options(self._options, table))
         allowed = (self.own.allow_hosts, self.own.allow_insecure_loopback)
         if (options.allow_hosts, options.allow_insecure_loopback) != allowed:
