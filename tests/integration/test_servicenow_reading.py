@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,6 +28,8 @@ from kwiksync_ops.errors import (
 )
 from kwiksync_ops.rate_limit import Unlimited
 from kwiksync_ops.testing import ManualClock
+from tests.conftest import StartServer
+from tests.support.https_server import Response, json_response
 from tests.support.servicenow import CLIENT_ID, CLIENT_SECRET, PASSWORD, USER, RunningInstance, start_instance
 
 # tests.support.servicenow puts the double on the path.
@@ -370,6 +373,64 @@ class TestFaults:
         rejects = [reject for page in pages for reject in page.rejects]
         assert [(reject.code, reject.external_id) for reject in rejects] == [("ERR_008", added[9])]
         assert [record["sys_id"] for page in pages for record in page.records] == [*added[:9], *added[10:]]
+
+
+class TestOtherAnswers:
+    """What instances were seen to answer, and the double does not."""
+
+    @pytest.fixture
+    def answers(self, https_server: StartServer, reader: Reader) -> list[Response]:
+        """What is answered, in turn."""
+        answers: list[Response] = []
+        server = https_server()
+        server.on("/api/now/v2/table/incident", lambda request: answers.pop(0))
+        reader.credentials = replace(reader.credentials, base_url=server.url(""))
+        return answers
+
+    def test_nothing_found_may_be_a_404(self, answers: list[Response], reader: Reader) -> None:
+        error = {"error": {"message": "No Record found", "detail": "Records matching query not found"}}
+        answers += [json_response(error, 404)]
+        assert reader.ids() == []
+
+    def test_another_404_is_no_empty_table(self, answers: list[Response], reader: Reader) -> None:
+        answers += [Response(404, b"<html>no such page</html>")]
+        assert isinstance(reader.fails(), ConfigurationError)
+
+    def test_a_count_that_does_not_come_ends_no_read(self, answers: list[Response], reader: Reader) -> None:
+        first, second = (f"{number:032x}" for number in range(2))
+        rows = [{"sys_id": sys_id, "sys_updated_on": "2026-02-01 00:00:00"} for sys_id in (first, second)]
+        found = [json_response({"result": part}) for part in (rows[:1], rows[:1], rows[1:], [], [])]
+        answers += [found[0], found[2], found[1], found[3], found[4]]
+        assert reader.ids() == [first, second]
+
+    def test_a_record_that_lacks_a_field_is_rejected_alone(self, answers: list[Response], reader: Reader) -> None:
+        row = {"sys_id": "a" * 32, "sys_updated_on": "2026-02-01 00:00:00", "number": "INC1"}
+        rows = [row, {**row, "sys_id": "b" * 32, "description": "x"}]
+        answers += [json_response({"result": rows}, headers={"X-Total-Count": "2"})]
+        (page,) = reader.pages(fields=["number", "description"])
+        assert [record["sys_id"] for record in page.records] == ["b" * 32]
+        (reject,) = page.rejects
+        assert (reject.code, reject.field, reject.external_id) == ("ERR_006", "description", "a" * 32)
+
+    def test_a_sick_record_whose_key_is_not_known_is_named_by_its_sys_id(
+        self, answers: list[Response], reader: Reader
+    ) -> None:
+        row = {"sys_id": "a" * 32, "sys_updated_on": "2026-02-01 00:00:00", "number": "INC\0"}
+        answers += [json_response({"result": [row]}, headers={"X-Total-Count": "1"})]
+        (reject,) = reader.pages(key="number")[0].rejects
+        assert reject.external_id is None
+        assert "a" * 32 in reject.message
+
+    def test_references_may_come_with_links(self, answers: list[Response], reader: Reader) -> None:
+        row = {"sys_id": "a" * 32, "sys_updated_on": "2026-02-01 00:00:00", "location": {"link": "x", "value": "l1"}}
+        answers += [json_response({"result": [row]}, headers={"X-Total-Count": "1"})]
+        assert reader.pages()[0].records[0]["location"] == "l1"
+
+    def test_a_page_of_records_that_nothing_tells_apart_is_refused(
+        self, answers: list[Response], reader: Reader
+    ) -> None:
+        answers += [json_response({"result": [1]}, headers={"X-Total-Count": "5"})]
+        assert isinstance(reader.fails(), SystemUnavailableError)
 
 
 class TestOAuth:

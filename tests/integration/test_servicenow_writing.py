@@ -273,6 +273,41 @@ class TestValues:
             writer.push(create(0, caller_id="B-7"))
         assert instance.all("incident") == []
 
+    @using(references={"caller_id": {"table": "sys_user", "field": "email"}})
+    def test_nothing_is_sent_while_references_can_not_be_looked_up(self, instance: Instance, writer: Writer) -> None:
+        instance.faults.add(FaultKind.SERVER_ERROR, path="sys_user", times=None)
+        (receipt,) = writer.push(create(0, caller_id="anna@example.com"))
+        assert (receipt.outcome, receipt.code) == (Outcome.UNSENT, "ERR_011")
+        assert instance.all("incident") == []
+
+
+class TestLooking:
+    def test_queries_that_a_batch_had_no_time_for_are_asked_again(self, instance: Instance, writer: Writer) -> None:
+        deliveries = [create(number) for number in range(350)]
+        writer.push(*deliveries)
+        instance.settings.batch_item_s = 12
+        before = len(instance.calls)
+        assert set(outcomes(writer.look(*deliveries))) == {Outcome.CONFIRMED}
+        assert len(instance.calls) - before == 2
+
+    @pytest.mark.parametrize("kind", [FaultKind.CANCELLED_ERROR, FaultKind.MAINTENANCE, FaultKind.SERVER_ERROR])
+    @pytest.mark.parametrize("path", [BATCH, "/table/incident"])
+    def test_an_answer_that_is_none_finds_nothing_out(
+        self, instance: Instance, writer: Writer, kind: FaultKind, path: str
+    ) -> None:
+        instance.faults.add(kind, path=path, times=None)
+        assert set(outcomes(writer.look(*[create(number) for number in range(250)]))) == {Outcome.UNKNOWN}
+
+    def test_a_batch_that_answers_no_query_ends_the_look(self, instance: Instance, writer: Writer) -> None:
+        instance.settings.batch_item_s = 31
+        assert set(outcomes(writer.look(*[create(number) for number in range(250)]))) == {Outcome.UNKNOWN}
+
+    def test_a_record_comes_with_what_a_read_of_it_brings(self, instance: Instance, writer: Writer) -> None:
+        key = instance.insert("incident", short_description="as it is")
+        (receipt,) = writer.look(update(key))
+        assert receipt.record is not None
+        assert (receipt.record["short_description"], receipt.record["description"]) == ("as it is", None)
+
 
 class TestJournal:
     def test_entries_go_in_a_call_of_their_own_after_the_fields(self, instance: Instance, writer: Writer) -> None:
@@ -324,6 +359,21 @@ class TestJournal:
         key = instance.insert("incident")
         assert outcomes(writer.push(update(key, comments="hello"))) == [Outcome.CONFIRMED]
         assert [call.path for call in instance.calls].count(BATCH) == 1
+
+    def test_while_the_journal_does_not_answer_an_entry_waits(self, instance: Instance, writer: Writer) -> None:
+        key = instance.insert("incident")
+        sent = update(key, state="2", work_notes="called back")
+        instance.faults.add(FaultKind.SERVER_ERROR, path="sys_journal_field", times=3)
+        assert outcomes(writer.push(sent)) == [Outcome.UNSENT]
+        assert outcomes(writer.push(sent)) == [Outcome.CONFIRMED]
+        assert notes(instance) == [("work_notes", "called back")]
+
+    def test_an_entry_that_is_refused_says_that_the_fields_are_there(self, instance: Instance, writer: Writer) -> None:
+        key = instance.insert("incident")
+        instance.faults.add(FaultKind.SERVER_ERROR, path=key, skip=1, status=403)
+        (receipt,) = writer.push(update(key, state="2", work_notes="called back"))
+        assert receipt.outcome == Outcome.REFUSED
+        assert "other fields are there; work_notes not" in (receipt.message or "")
 
     @using(by="record")
     def test_record_by_record_it_is_the_same(self, instance: Instance, writer: Writer) -> None:
@@ -427,6 +477,46 @@ class TestImportSet:
     def test_a_staging_table_that_is_not_there_is_a_fault_of_the_configuration(self, writer: Writer) -> None:
         with pytest.raises(ConfigurationError, match="Invalid staging table u_nowhere"):
             writer.push(self.staged(0), self.staged(1))
+
+    @using(**IMPORT)
+    @pytest.mark.parametrize("kind", [FaultKind.CANCELLED_ERROR, FaultKind.MAINTENANCE, FaultKind.LOST])
+    def test_an_import_without_a_sound_answer_goes_out_again(
+        self, instance: Instance, writer: Writer, kind: FaultKind
+    ) -> None:
+        instance.faults.add(kind, path="/insertMultiple", is_done=True)
+        assert outcomes(writer.push(self.staged(0))) == [Outcome.UNKNOWN]
+        assert outcomes(writer.confirm([self.staged(0)], writer.push(self.staged(0)))) == [Outcome.CONFIRMED]
+        instance.imports.run()
+        assert len(instance.all("incident")) == 1
+
+    @using(**IMPORT)
+    def test_an_import_that_is_too_large_goes_out_in_parts(self, instance: Instance, writer: Writer) -> None:
+        instance.settings.max_payload_bytes = 1_000
+        assert outcomes(writer.push(*[self.staged(number) for number in range(50)])) == [Outcome.UNSENT] * 50
+        assert outcomes(writer.push(self.staged(0, "x" * 1_000))) == [Outcome.REFUSED]
+
+    @using(**IMPORT)
+    def test_what_can_not_be_asked_now_is_asked_later(self, instance: Instance, writer: Writer) -> None:
+        receipts = writer.push(self.staged(0))
+        instance.faults.add(FaultKind.SERVER_ERROR, path=STAGING, times=3)
+        assert outcomes(writer.confirm([self.staged(0)], receipts)) == [Outcome.ACCEPTED]
+        assert outcomes(writer.confirm([self.staged(0)], receipts)) == [Outcome.CONFIRMED]
+
+    @using(**IMPORT)
+    def test_an_update_waits_while_its_record_can_not_be_read(self, instance: Instance, writer: Writer) -> None:
+        instance.faults.add(FaultKind.SERVER_ERROR, path="/table/incident", times=None)
+        assert outcomes(writer.push(self.staged(0, key="a" * 32))) == [Outcome.UNSENT]
+        assert instance.all(STAGING) == []
+
+    @using(**IMPORT)
+    def test_a_delivery_without_an_import_is_for_a_person(self, writer: Writer) -> None:
+        assert outcomes(writer.target.confirm(writer.request, [self.staged(0)])) == [Outcome.UNKNOWN]
+
+    @using(**IMPORT)
+    def test_a_create_is_found_by_the_field_that_the_map_fills(self, instance: Instance, writer: Writer) -> None:
+        writer.push(self.staged(7))
+        instance.imports.run()
+        assert [receipt.key for receipt in writer.look(self.staged(7))] == [incident(instance)["sys_id"]]
 
     @using(**IMPORT)
     def test_journal_entries_follow_once_the_record_is_in(self, instance: Instance, writer: Writer) -> None:

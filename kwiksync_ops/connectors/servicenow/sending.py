@@ -14,7 +14,7 @@ from kwiksync_ops.connectors.servicenow.batch_call import Item, ItemAnswer
 from kwiksync_ops.connectors.servicenow.options import ServiceNowOptions
 from kwiksync_ops.connectors.servicenow.outcomes import failed, receipt_of
 from kwiksync_ops.connectors.target import Delivery, Outcome, Receipt
-from kwiksync_ops.errors import FatalError, KwikSyncError
+from kwiksync_ops.errors import RetriableError
 
 LEFT_OVER = "The instance had no time for it in this call."
 
@@ -76,9 +76,7 @@ class Sender:
     def _one(self, options: ServiceNowOptions, delivery: Delivery, item: Item) -> Receipt:
         try:
             answer = self.call(options, item.method, item.url, item.body)
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             return failed(delivery, exc)
         told = ItemAnswer(answer.status, answer.body)
         return receipt_of(delivery, told, self._instance.redactor.text, wait_s=self._wait_s(answer))
@@ -88,9 +86,7 @@ class Sender:
     ) -> list[Receipt]:
         try:
             answer = self.call(options, "POST", batch_call.PATH, batch_call.encode(items))
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             return [failed(delivery, exc) for delivery in deliveries]
         if answer.status != 200:
             return self.refused_whole(deliveries, answer, "A batch of writes")

@@ -22,7 +22,7 @@ from kwiksync_ops.connectors.servicenow.outcomes import document_of, failed, in_
 from kwiksync_ops.connectors.servicenow.payload import Prepared, References, notes_of, prepare
 from kwiksync_ops.connectors.servicenow.sending import Sender
 from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest, Receipt, Repeat
-from kwiksync_ops.errors import ConfigurationError, FatalError, KwikSyncError
+from kwiksync_ops.errors import ConfigurationError, RetriableError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.vocabulary import Action
 
@@ -127,9 +127,7 @@ class _Table:
     def push(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         try:
             prepared = self._prepared(deliveries)
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
         faulty = [refused(one.delivery, one.fault) for one in prepared if one.fault]
         sound = [one for one in prepared if not one.fault]
@@ -147,9 +145,7 @@ class _Table:
         look = Look(self._finder, self._journal, self._options, self._push, self._name)
         try:
             return look.receipts(prepare(self._options, self._push, self._references, deliveries))
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             return [Receipt(each.id, Outcome.UNKNOWN, message=exc.message) for each in deliveries]
 
     def _prepared(self, deliveries: Sequence[Delivery]) -> list[Prepared]:
@@ -190,9 +186,7 @@ class _Table:
         deliveries = [one.delivery for one in prepared]
         try:
             strangers = self._strangers(deliveries)
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
         known = [one for one in prepared if one.delivery.id not in {each.delivery_id for each in strangers}]
         if not known:
@@ -200,9 +194,7 @@ class _Table:
         try:
             path, body = import_set.path_of(staging), import_set.body_of(staging, known)
             answer = self._sender.call(self._options, "POST", path, body)
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             return [*strangers, *(failed(one.delivery, exc) for one in known)]
         deliveries = [one.delivery for one in known]
         if answer.status not in (200, 201):
@@ -239,9 +231,7 @@ class _Table:
             return [Receipt(each.id, Outcome.UNKNOWN, message=why) for each in deliveries]
         try:
             return import_set.receipts_of_job(self._finder, self._options, self._push, job, deliveries)
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             return [Receipt(each.id, Outcome.ACCEPTED, job=job, message=exc.message) for each in deliveries]
 
     def _with_notes(self, deliveries: Sequence[Delivery], receipts: Sequence[Receipt]) -> list[Receipt]:
@@ -259,9 +249,7 @@ class _Table:
             undone = self._journal.write(
                 self._options, self._name, notes, self._send, unread=self._push.import_set is None
             )
-        except FatalError:
-            raise
-        except KwikSyncError as exc:
+        except RetriableError as exc:
             undone = {one.delivery.id: replace(failed(one.delivery, exc), outcome=Outcome.UNSENT) for one in notes}
         return [undone.get(receipt.delivery_id, receipt) for receipt in receipts]
 
