@@ -20,7 +20,7 @@ from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 
 KINDS = ("files", "odata", "rest", "servicenow", "sql")
-ORDERED_KINDS = ("servicenow",)
+ORDERED_KINDS = ("servicenow", "sql")
 """Kinds whose sources send every table that has a cursor in the order of change time and key."""
 
 
