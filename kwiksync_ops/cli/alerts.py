@@ -48,7 +48,7 @@ def list_incidents(
 
 
 @app.command()
-def test(json: JsonOption = False) -> None:
+def test(json: JsonOption = False) -> None:  # noqa: PT028  # a command, not a test
     """Send a test alert to the addresses of KWIKSYNC_ALERT_URLS. Exit code 1 where it does not arrive."""
     from kwiksync_ops.services.alerts import sender
 
@@ -64,7 +64,7 @@ def test(json: JsonOption = False) -> None:
 
 @app.command()
 def watch(json: JsonOption = False) -> None:
-    """Look for scheduled syncs that did not run, and send what is still to be told; for a crontab outside of Airflow."""
+    """Look for scheduled syncs that did not run, and send what is still to be told. Fit for a crontab."""
     from kwiksync_ops.services import alerts
     from kwiksync_ops.system_spec.loader import load_systems
     from kwiksync_ops.system_spec.spec import SystemSpec

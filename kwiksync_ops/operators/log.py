@@ -23,7 +23,9 @@ class KwikSyncLogOperator(BaseOperator):
 
     def execute(self, context: Context) -> Mapping[str, Mapping[str, Any]]:
         from kwiksync_ops.clock import SystemClock
+        from kwiksync_ops.operators.metrics import emit
         from kwiksync_ops.services import alerts
+        from kwiksync_ops.services.errors import count_codes
         from kwiksync_ops.services.outcome import close_run
         from kwiksync_ops.settings import read_settings
 
@@ -31,7 +33,9 @@ class KwikSyncLogOperator(BaseOperator):
         with opened_hub() as hub:
             rows = close_run(hub, run_id_of(context), clock)
             alerts.judge_run(hub, run_id_of(context), clock)
+            codes = count_codes(hub, run_id_of(context))
             alerts.tell_all(hub, read_settings(), clock)
+        emit(rows, codes, clock.now())
         for row in rows:
             counts = " ".join(f"{name}={row[name]}" for name in _COUNTS)
             self.log.info("%s %s: %s %s", row["table_name"], row["status"], counts, row["message"] or "")

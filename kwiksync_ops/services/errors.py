@@ -61,6 +61,12 @@ def search_errors(hub: Hub, wanted: ErrorFilter, *, limit: int) -> list[ErrorRow
         return [_row(dict(row)) for row in rows]
 
 
+def count_codes(hub: Hub, run_id: str) -> dict[tuple[str, str], int]:
+    """How many errors a run logged, by table and code."""
+    with hub.read() as connection:
+        return error_log.count_codes(connection, run_id)
+
+
 def find_errors(hub: Hub, ids: Iterable[str]) -> list[ErrorRow]:
     """Rows by their sys_id, or a beginning of it that belongs to one row only.
 

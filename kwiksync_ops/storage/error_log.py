@@ -123,6 +123,13 @@ def search(
     return connection.execute(query).mappings().all()
 
 
+def count_codes(connection: sa.Connection, run_id: str) -> dict[tuple[str, str], int]:
+    """Rows of a run, by table and code."""
+    columns = (ERROR_LOG.c.table_name, ERROR_LOG.c.code)
+    counted = sa.select(*columns, sa.func.count()).where(ERROR_LOG.c.run_id == run_id).group_by(*columns)
+    return {(table or "", code): number for table, code, number in connection.execute(counted).all()}
+
+
 def read(connection: sa.Connection, sys_id: str) -> sa.RowMapping | None:
     """One row, by its sys_id or the beginning of it, if that names one row only."""
     found = connection.execute(

@@ -1,0 +1,39 @@
+"""A run's counts as metrics, through Airflow's own stats: StatsD or OpenTelemetry, whichever it is set up for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk.observability import stats
+
+_RECORDS = ("processed", "created", "updated", "unchanged", "deleted", "failed")
+
+
+def emit(rows: Sequence[Mapping[str, Any]], codes: Mapping[tuple[str, str], int], now: datetime) -> None:
+    """The Sync Log rows of a run, and how many errors of each (table, code) it logged."""
+    for row in rows:
+        tags = {"system": row["system"], "direction": row["direction"], "table": row["table_name"]}
+        for name in _RECORDS:
+            stats.incr(f"kwiksync.records.{name}", row[name], tags=tags)
+        stats.incr("kwiksync.api_calls", row["api_calls"], tags=tags)
+        stats.incr(f"kwiksync.syncs.{row['status']}", 1, tags=tags)
+        if row["ended"]:
+            stats.timing("kwiksync.sync.duration", row["ended"] - row["started"], tags=tags)
+        if lag_s := _lag_s(row["watermark_after"], now):
+            stats.gauge("kwiksync.watermark.lag_s", lag_s, tags=tags)
+    for (table, code), number in codes.items():
+        stats.incr(f"kwiksync.errors.{code}", number, tags={"table": table})
+
+
+def _lag_s(watermark: str | None, now: datetime) -> float | None:
+    """How far the newest record that was taken lies behind."""
+    if not watermark:
+        return None
+    try:
+        moment = datetime.fromisoformat(watermark.split()[0])
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((now - aware).total_seconds(), 0.0)
