@@ -181,6 +181,25 @@ def test_a_job_tells_of_each_record_what_became_of_it(server: HttpsServer, opene
     assert outcomes(target.confirm(REQUEST, [nameless])) == [("unknown", None)]
 
 
+def test_an_answer_with_results_and_a_job_keeps_the_job_of_those_that_it_goes_on_with(
+    server: HttpsServer, opened: Open
+) -> None:
+    target = opened(bulk=BULK, confirm=JOB)
+    results = [{"status": 202, "id": "A"}, {"status": 422, "error": "no"}]
+    server.on("/api/bulk", json_response({"job": 5, "results": results}))
+    told = [(receipt.outcome, receipt.job) for receipt in target.push(REQUEST, creates(2))]
+    assert told == [(Outcome.ACCEPTED, "5"), (Outcome.REFUSED, None)]
+
+
+@pytest.mark.parametrize("status", [302, 303])
+def test_a_bulk_call_that_is_answered_by_a_redirect_may_have_arrived(
+    server: HttpsServer, opened: Open, status: int
+) -> None:
+    target = opened(bulk=BULK)
+    server.on("/api/bulk", Response(status, b"", {"Location": "/api/elsewhere"}))
+    assert outcomes(target.push(REQUEST, creates(2))) == [("unknown", None)] * 2
+
+
 def test_a_job_that_fails_without_a_reason_is_told_in_words(server: HttpsServer, opened: Open) -> None:
     target = opened(bulk=BULK, confirm=JOB)
     server.on("/api/jobs", json_response({"state": "failed"}))

@@ -60,11 +60,12 @@ def _receipts(calls: TableCalls, bulk: BulkOptions, deliveries: Sequence[Deliver
         return _refused_whole(deliveries, error.as_status(calls.options.error_codes), error.message)
     results = value_at(document, bulk.results_path)
     confirm = calls.push.confirm
+    job = text_of(value_at(document, confirm.job_path)) if confirm.by == "job" else None
     if confirm.by == "job" and not isinstance(results, list):
-        job = text_of(value_at(document, confirm.job_path))
         return [Receipt(delivery.id, Outcome.ACCEPTED, job=job) for delivery in deliveries]
     by_id = _by_delivery(bulk, deliveries, results)
-    return [bulk_receipt(calls, bulk, delivery, by_id.get(delivery.id)) for delivery in deliveries]
+    receipts = (bulk_receipt(calls, bulk, delivery, by_id.get(delivery.id)) for delivery in deliveries)
+    return [replace(one, job=job) if one.outcome == Outcome.ACCEPTED else one for one in receipts]
 
 
 def _body(calls: TableCalls, bulk: BulkOptions, deliveries: Sequence[Delivery]) -> Any:
@@ -91,8 +92,8 @@ def _element(calls: TableCalls, bulk: BulkOptions, delivery: Delivery) -> dict[s
 def _refused_whole(
     deliveries: Sequence[Delivery], status: int, message: str, wait_s: float | None = None
 ) -> list[Receipt]:
-    """Of one record it is that record's fault; of many nothing was applied, and fewer may go."""
-    if len(deliveries) == 1 or status >= 500 or status in (408, 429):
+    """Of one record it is that record's fault; of many nothing was applied, and fewer may go. A redirect says neither."""
+    if len(deliveries) == 1 or not 400 <= status < 500 or status in (408, 429):
         return [told_by_status(delivery, status, message, wait_s) for delivery in deliveries]
     told = f"A call of {len(deliveries)} records: {message}"
     return [Receipt(delivery.id, Outcome.UNSENT, message=told) for delivery in deliveries]
