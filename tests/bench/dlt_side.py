@@ -38,7 +38,7 @@ def load(work_folder: str, destination: str, database_url: str, base_url: str) -
     pipeline = dlt.pipeline(
         pipeline_name="bench",
         pipelines_dir=work_folder,
-        destination=_destination(destination, database_url),
+        destination=destination(destination, database_url),
         dataset_name=DATASET,
     )
     pipeline.run(source).raise_on_failed_jobs()
@@ -46,7 +46,7 @@ def load(work_folder: str, destination: str, database_url: str, base_url: str) -
     return {"processed": rows["tickets"], "stored": stored(pipeline)}
 
 
-def _destination(kind: str, database_url: str) -> Any:
+def destination(kind: str, database_url: str) -> Any:
     if kind == "sqlite":
         return dlt.destinations.sqlalchemy(database_url)
     url = urlsplit(database_url)
