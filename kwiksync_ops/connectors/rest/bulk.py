@@ -92,7 +92,7 @@ def _element(calls: TableCalls, bulk: BulkOptions, delivery: Delivery) -> dict[s
 def _refused_whole(
     deliveries: Sequence[Delivery], status: int, message: str, wait_s: float | None = None
 ) -> list[Receipt]:
-    """Of one record it is that record's fault; of many nothing was applied, and fewer may go. A redirect says neither."""
+    """Of one record it is that record's fault; of many nothing was applied, and fewer may go. A redirect is neither."""
     if len(deliveries) == 1 or not 400 <= status < 500 or status in (408, 429):
         return [told_by_status(delivery, status, message, wait_s) for delivery in deliveries]
     told = f"A call of {len(deliveries)} records: {message}"
