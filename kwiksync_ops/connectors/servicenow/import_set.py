@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from kwiksync_ops.connectors.servicenow.finder import Finder, Row
-from kwiksync_ops.connectors.servicenow.options import ImportSetOptions, PushOptions, ServiceNowOptions
+from kwiksync_ops.connectors.servicenow.options import ImportSetOptions, ServiceNowOptions
 from kwiksync_ops.connectors.servicenow.outcomes import document_of
 from kwiksync_ops.connectors.servicenow.payload import Prepared
 from kwiksync_ops.connectors.target import Delivery, Outcome, Receipt
@@ -35,34 +36,31 @@ def job_of(body: bytes) -> str | None:
     return job if isinstance(job, str) and job else None
 
 
-def receipts_of_job(
-    finder: Finder, options: ServiceNowOptions, push: PushOptions, job: str, deliveries: Sequence[Delivery]
-) -> list[Receipt]:
-    """How the rows of an import set stand. Raises what looking for them raises."""
-    staging = push.import_set
-    if staging is None:
-        return [
-            Receipt(delivery.id, Outcome.UNKNOWN, message="No staging table is configured.") for delivery in deliveries
-        ]
-    receipts = _receipts(finder, options, push, staging, job, deliveries)
-    if _is_open(receipts) and _has_ended(finder, options, job):
-        receipts = _receipts(finder, options, push, staging, job, deliveries)
-        return [_given_up(receipt) for receipt in receipts]
-    return receipts
+@dataclass(frozen=True)
+class Job:
+    """An import set with the deliveries that it took; `own` is the staging column that holds our id."""
 
+    id: str
+    staging: str
+    own: str
+    deliveries: Sequence[Delivery]
 
-def _receipts(
-    finder: Finder,
-    options: ServiceNowOptions,
-    push: PushOptions,
-    staging: ImportSetOptions,
-    job: str,
-    deliveries: Sequence[Delivery],
-) -> list[Receipt]:
-    own = push.correlation_field
-    rows = finder.rows(options, staging.table, "sys_import_set", {job}, (own, STATE, TARGET, COMMENT))
-    by_record = {str(row.get(own)): row for row in rows}
-    return [_receipt(delivery, by_record.get(delivery.record_id)) for delivery in deliveries]
+    def receipts(self, finder: Finder, options: ServiceNowOptions) -> list[Receipt]:
+        """How its rows stand. Raises what looking for them raises."""
+        receipts = self._read(finder, options)
+        if not _is_open(receipts) or not self._is_over(finder, options):
+            return receipts
+        return [_given_up(receipt) for receipt in self._read(finder, options)]
+
+    def _read(self, finder: Finder, options: ServiceNowOptions) -> list[Receipt]:
+        fields = (self.own, STATE, TARGET, COMMENT)
+        rows = finder.rows(options, self.staging, "sys_import_set", {self.id}, fields)
+        by_record = {str(row.get(self.own)): row for row in rows}
+        return [_receipt(delivery, by_record.get(delivery.record_id)) for delivery in self.deliveries]
+
+    def _is_over(self, finder: Finder, options: ServiceNowOptions) -> bool:
+        rows = finder.rows(options, "sys_import_set", "sys_id", {self.id}, ("state",))
+        return not rows or _text(rows[0].get("state")) in _SET_ENDED
 
 
 def _is_open(receipts: Sequence[Receipt]) -> bool:
@@ -88,11 +86,6 @@ def _written(delivery: Delivery, sys_id: str) -> Receipt:
         "Let it coalesce on the correlation field, and fill that field of records that began at ServiceNow"
     )
     return Receipt(delivery.id, Outcome.REFUSED, code=DuplicateRecordError.code, message=f"{message}.")
-
-
-def _has_ended(finder: Finder, options: ServiceNowOptions, job: str) -> bool:
-    rows = finder.rows(options, "sys_import_set", "sys_id", {job}, ("state",))
-    return not rows or _text(rows[0].get("state")) in _SET_ENDED
 
 
 def _given_up(receipt: Receipt) -> Receipt:

@@ -17,7 +17,7 @@ from kwiksync_ops.connectors.servicenow.finder import Finder
 from kwiksync_ops.connectors.servicenow.instance_check import describe
 from kwiksync_ops.connectors.servicenow.journal import Journal, Notes
 from kwiksync_ops.connectors.servicenow.looking import Look
-from kwiksync_ops.connectors.servicenow.options import PushOptions, ServiceNowOptions
+from kwiksync_ops.connectors.servicenow.options import ImportSetOptions, PushOptions, ServiceNowOptions
 from kwiksync_ops.connectors.servicenow.outcomes import document_of, failed, in_order, refused
 from kwiksync_ops.connectors.servicenow.payload import Prepared, References, notes_of, prepare
 from kwiksync_ops.connectors.servicenow.sending import Sender
@@ -131,8 +131,8 @@ class _Table:
             return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
         faulty = [refused(one.delivery, one.fault) for one in prepared if one.fault]
         sound = [one for one in prepared if not one.fault]
-        by_import = self._push.import_set is not None and deliveries[0].action != Action.DELETE
-        receipts = (self._import(sound) if by_import else self._write(sound)) if sound else []
+        staging = self._push.import_set if deliveries[0].action != Action.DELETE else None
+        receipts = [] if not sound else self._import(sound, staging) if staging else self._write(sound)
         return in_order(deliveries, [*faulty, *receipts])
 
     def confirm(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
@@ -178,45 +178,42 @@ class _Table:
             return []
         return self._sender.send(self._options, deliveries, items, in_batches=self._push.by != "record")
 
-    def _import(self, prepared: Sequence[Prepared]) -> list[Receipt]:
+    def _import(self, prepared: Sequence[Prepared], staging: ImportSetOptions) -> list[Receipt]:
         """Into the staging table; `confirm` asks what became of the rows."""
-        staging = self._push.import_set
-        if staging is None:
-            raise ConfigurationError(f"{self._name} has no staging table.", remedy="Set push.import_set.")
         deliveries = [one.delivery for one in prepared]
         try:
-            strangers = self._strangers(deliveries)
+            strangers = self._strangers(deliveries, staging.target_field)
         except RetriableError as exc:
             return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
         known = [one for one in prepared if one.delivery.id not in {each.delivery_id for each in strangers}]
-        if not known:
-            return strangers
+        return [*strangers, *(self._load(known, staging) if known else [])]
+
+    def _load(self, prepared: Sequence[Prepared], staging: ImportSetOptions) -> list[Receipt]:
+        deliveries = [one.delivery for one in prepared]
         try:
-            path, body = import_set.path_of(staging), import_set.body_of(staging, known)
+            path, body = import_set.path_of(staging), import_set.body_of(staging, prepared)
             answer = self._sender.call(self._options, "POST", path, body)
         except RetriableError as exc:
-            return [*strangers, *(failed(one.delivery, exc) for one in known)]
-        deliveries = [one.delivery for one in known]
+            return [failed(each, exc) for each in deliveries]
         if answer.status not in (200, 201):
-            return [*strangers, *self._sender.refused_whole(deliveries, answer, f"An import into {staging.table}")]
+            return self._sender.refused_whole(deliveries, answer, f"An import into {staging.table}")
         job = import_set.job_of(answer.body)
-        why = None if job else error_in(document_of(answer.body)) or "The answer names no import set."
-        outcome = Outcome.ACCEPTED if job else Outcome.UNKNOWN
-        return [*strangers, *(Receipt(each.id, outcome, job=job, message=why) for each in deliveries)]
+        if job:
+            return [Receipt(each.id, Outcome.ACCEPTED, job=job) for each in deliveries]
+        why = error_in(document_of(answer.body)) or "The answer names no import set."
+        return [Receipt(each.id, Outcome.UNKNOWN, message=why) for each in deliveries]
 
-    def _strangers(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+    def _strangers(self, deliveries: Sequence[Delivery], own: str) -> list[Receipt]:
         """Updates of records that the transform map would not find by our id, and make a second one of: refused."""
         updates = {each.key: each for each in deliveries if each.key is not None}
-        staging = self._push.import_set
-        if not updates or staging is None:
+        if not updates:
             return []
-        own = staging.target_field
         rows = self._finder.rows(self._options, self._name, "sys_id", updates, (own,))
-        ids = {str(row["sys_id"]): row.get(own) for row in rows}
+        ids = {str(row["sys_id"]): str(row.get(own) or "") for row in rows}
         strange = [each for key, each in updates.items() if ids.get(key) != each.record_id]
         return [self._stranger(each, ids.get(each.key or ""), own) for each in strange]
 
-    def _stranger(self, delivery: Delivery, own_id: Any, field: str) -> Receipt:
+    def _stranger(self, delivery: Delivery, own_id: str | None, field: str) -> Receipt:
         if own_id is None:
             return Receipt(delivery.id, Outcome.GONE)
         return refused(
@@ -226,11 +223,13 @@ class _Table:
         )
 
     def _of_job(self, job: str | None, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        if job is None:
+        staging = self._push.import_set
+        if job is None or staging is None:
             why = "The instance named no import set."
             return [Receipt(each.id, Outcome.UNKNOWN, message=why) for each in deliveries]
         try:
-            return import_set.receipts_of_job(self._finder, self._options, self._push, job, deliveries)
+            of_job = import_set.Job(job, staging.table, self._push.correlation_field, deliveries)
+            return of_job.receipts(self._finder, self._options)
         except RetriableError as exc:
             return [Receipt(each.id, Outcome.ACCEPTED, job=job, message=exc.message) for each in deliveries]
 
