@@ -52,7 +52,8 @@ class Spoke(Protocol):
     Attributes:
         call_records: how many records one call of the target may create.
         clock: what source and target are opened with; it only moves when told, so that no wait takes time. A peer that
-            is silent is waited for by the operating system, though: let the connector's time limits be short.
+            is silent is waited for in real time, though: let `request` and `push_request` set short time limits (half
+            a second) while `Fault.SILENCE` is due, and no other, or a busy machine looks like a silent one.
     """
 
     call_records: int
