@@ -40,11 +40,19 @@ def _client_s() -> float:
 
 
 def _database_s(pid: int | None) -> float:
-    """Of the living processes, and of those that ended: their parent keeps count of them."""
+    """Of the living processes, and of those that ended: their parent keeps count of them.
+
+    A connection that was closed takes a moment to end, in which it is neither.
+    """
     if pid is None:
         return 0.0
     first = psutil.Process(pid)
-    return sum(map(_process_s, [first, *first.children(recursive=True)]))
+    while True:
+        children = first.children(recursive=True)
+        used = sum(map(_process_s, [*children, first]))
+        if first.children(recursive=True) == children:
+            return used
+        time.sleep(0.01)
 
 
 def _process_s(process: psutil.Process) -> float:
