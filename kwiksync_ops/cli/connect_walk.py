@@ -227,13 +227,7 @@ class Walk:
 
         table = self._tables.get(info.name) or likely_objects([info]).get(info.name, "")
         try:
-            found = explorer.inspect(info, self._answers.options.tables.get(table))
-            if not found.fields:
-                raise ConfigurationError(
-                    f"{info.name} is empty, so that nothing tells which fields it has.",
-                    remedy="Connect it when it has records, or leave it out.",
-                )
-            self._inspected.append(found)
+            self._inspected.append(explorer.inspect(info, self._answers.options.tables.get(table)))
         except KwikSyncError as exc:
             if info.name in self._tables:
                 raise

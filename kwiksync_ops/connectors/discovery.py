@@ -45,11 +45,11 @@ class FieldInfo:
 
 @dataclass(frozen=True)
 class Sample:
-    """The first records of an object; `is_complete` where it has no others. `rejected` could not be taken."""
+    """The first records of an object; `is_complete` where it has no others. `problem` is that of one left out."""
 
     records: list[SourceRecord]
     is_complete: bool = False
-    rejected: int = 0
+    problem: str = ""
 
 
 class Discovery(Protocol):
@@ -96,4 +96,6 @@ def first_page(source: Source, request: ReadRequest) -> Sample:
         page: Page | None = next(pages, None)
     finally:
         pages.close()  # type: ignore[attr-defined]  # connectors give generators
-    return Sample(page.records, page.is_last, len(page.rejects)) if page else Sample([], is_complete=True)
+    if page is None:
+        return Sample([], is_complete=True)
+    return Sample(page.records, page.is_last, page.rejects[0].message if page.rejects else "")

@@ -43,7 +43,6 @@ class Inspected:
     fields: Sequence[FieldProfile]
     options: Mapping[str, Any]
     is_complete: bool = False
-    rejected: int = 0
 
     @property
     def noun(self) -> str:
@@ -70,12 +69,26 @@ class Explorer:
         return self._discovery.objects(catalogue)
 
     def inspect(self, info: ObjectInfo, given: Mapping[str, Any] | None = None) -> Inspected:
-        """Fields as the system declares them and as a page of its records shows them; `given` options are kept."""
+        """Fields as the system declares them and as a page of its records shows them; `given` options are kept.
+
+        Raises:
+            ConfigurationError: no record of it can be read, or it has none and declares no fields.
+        """
         options = self._discovery.options(info.name, given or {})
         declared = {field.name: _declared(field) for field in self._discovery.fields(info.name, options)}
         sample = self._discovery.sample(info.name, SAMPLE_RECORDS, options)
         profiles = profile_records(sample.records, declared)
-        return Inspected(info, sample.records, profiles, options, sample.is_complete, sample.rejected)
+        if sample.problem and not sample.records:
+            raise ConfigurationError(
+                f"No record of {info.name} can be read: {sample.problem}",
+                remedy="Say by --option how they are written, such as --option encoding=cp1252.",
+            )
+        if not profiles:
+            raise ConfigurationError(
+                f"{info.name} is empty, so that nothing tells which fields it has.",
+                remedy="Connect it when it has records, or leave it out.",
+            )
+        return Inspected(info, sample.records, profiles, options, sample.is_complete)
 
     def close(self) -> None:
         self._discovery.close()

@@ -28,7 +28,7 @@ from kwiksync_ops.vocabulary import MAPPABLE_BASE_COLUMNS, RECORD_TABLES, Column
 PREVIEW_RECORDS = 10
 LIKELY = 0.4
 """From this score on an object is proposed for a table."""
-_NAME_SHARE = 0.6
+_NAME_SHARE, _FIELDS_ALONE = 0.6, 0.6
 _MAX_REFERENCE = 32
 _LONG_ID, _SAME_FIELDS = 16, 0.8
 _WISHED = "as you said"
@@ -200,7 +200,8 @@ def _choice(inspected: Inspected, table: str) -> TableChoice:
     matches = propose_rules(record_table, inspected.fields, _context(inspected, {}, "UTC"))
     wanted = [column for column in record_table.columns if not column.references]
     covered = sum(match.score for match in matches) / len(wanted)
-    score = _NAME_SHARE * likeness + (1 - _NAME_SHARE) * min(covered, 1.0)
+    by_fields = min(covered, 1.0)
+    score = max(_NAME_SHARE * likeness + (1 - _NAME_SHARE) * by_fields, _FIELDS_ALONE * by_fields)
     named = f"its name means {table}, " if likeness >= LIKELY else ""
     reason = f"{named}{len(matches)} of {len(wanted)} columns found"
     return TableChoice(info.name, table, round(score, 2), reason)

@@ -114,7 +114,7 @@ class RestDiscovery:
             merged |= {"pagination": {"type": "none"}, "params": {**merged.get("params", {}), **size}}
         unfiltered = {key: value for key, value in merged.items() if key not in ("since_param", "until_param")}
         sample = first_page(self._source, ReadRequest(name, _NO_KEY, page_records=records, options=unfiltered))
-        return Sample(sample.records, sample.is_complete and not is_keyset, sample.rejected)
+        return Sample(sample.records, sample.is_complete and not is_keyset, sample.problem)
 
     def close(self) -> None:
         self._source.close()

@@ -10,10 +10,11 @@ from functools import cache
 from kwiksync_ops.mapping.proposals.names import Words, words_of
 
 _TABLE_NAMES = {
-    "locations": "location, address, branch, building, store, plant, warehouse, office ~ place, functional location",
+    "locations": "location, address, branch, building, store, plant, warehouse, office, functional location "
+    "~ place, customer, company",
     "projects": "project, job, programme, program, engagement ~ contract, initiative",
-    "tickets": "ticket, work order, service order, service request, service call, support request, call "
-    "~ order, request, complaint, fault, problem",
+    "tickets": "ticket, work order, service order, service request, service call, support request, call, "
+    "maintenance order ~ order, request, complaint, fault, problem, notification",
     "kw_corp_ticket_tasks": "ticket task, task, work order task, operation, work item, subtask, activity ~ step, todo",
     "assets": "asset, equipment, inventory, inventory item, stock, stock item, device, configuration item, machine, "
     "alm asset, hardware ~ item, product, part, material, article, software",
@@ -27,9 +28,9 @@ _ANYWHERE = {
     "assigned_to": "assigned to, assign, owner, responsible, technician, resource, keeper, custodian, used by, agent "
     "~ user, holder, employee, assigned user",
     "accepted_by": "accepted by, approved by, accepted, approver, signed off by ~ acceptor",
-    "category": "category, class, group, classification, family ~ type, model category, subcategory, area",
+    "category": "category, class, classification, family ~ type, group, model category, subcategory, area",
     "city": "city, town, locality, municipality",
-    "closed_at": "closed at, close date, closed, closing date ~ completed at, resolved at, end date, finished at",
+    "closed_at": "closed at, close date, closed, closing date ~ completed at, resolved at, end date, resolution date",
     "completed_at": "completed at, completed, completion date, actual end, done at, closed at "
     "~ end date, work end, resolved at",
     "country": "country, nation, country code, country name",
@@ -86,14 +87,14 @@ _OTHER_WORDS = 4
 _WORDS_OF_VALUES = {
     ("tickets", "state"): {
         "1": "new, open, opened, created, reported, logged, registered, submitted, draft, to do, unassigned, "
-        "received, neu, offen",
+        "received, crtd, neu, offen",
         "2": "in progress, active, work in progress, working, started, assigned, processing, in work, doing, "
-        "scheduled, dispatched, reopened, in bearbeitung",
-        "3": "on hold, pending, waiting, paused, suspended, blocked, awaiting user info, awaiting customer, "
+        "scheduled, dispatched, reopened, escalated, released, rel, in bearbeitung",
+        "3": "on hold, hold, pending, waiting, paused, suspended, blocked, awaiting user info, awaiting customer, "
         "awaiting info, awaiting vendor, awaiting evidence, deferred, wartend",
         "4": "awaiting problem, awaiting change",
-        "6": "resolved, solved, fixed, done, completed, complete, finished, geloest, erledigt",
-        "7": "closed, archived, geschlossen",
+        "6": "resolved, solved, fixed, done, completed, complete, finished, teco, geloest, erledigt",
+        "7": "closed, archived, clsd, geschlossen",
         "8": "cancelled, canceled, rejected, void, withdrawn, duplicate, storniert",
     },
     ("kw_corp_ticket_tasks", "state"): {

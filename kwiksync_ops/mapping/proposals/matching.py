@@ -16,7 +16,7 @@ from kwiksync_ops.mapping.proposals.profile import FieldProfile
 from kwiksync_ops.mapping.rules import FieldRule, Validation
 from kwiksync_ops.vocabulary import TABLE_PREFIX, Column, ColumnType, RecordTable, TransformType
 
-ENOUGH, SURE = 0.5, 0.8
+ENOUGH, SURE = 0.55, 0.8
 _SAME_VALUES = 0.9
 _OVERLAP = 0.3
 """Share of a sample's values that must be among the known keys of another table for a reference to be likely."""
@@ -226,7 +226,7 @@ def _evidence(table: RecordTable, column: Column, profile: FieldProfile, context
         return _Evidence(0.0, "its texts are positions", alone=0.8)
     if profile.declared.references:
         return _Evidence(-0.15, f"it holds ids of {profile.declared.references}")
-    return _looks(table, column, profile)
+    return _looks(table, column, profile, context)
 
 
 def _reference(table: str, profile: FieldProfile, context: MatchContext) -> _Evidence:
@@ -276,12 +276,13 @@ def _position(column: Column, profile: FieldProfile) -> bool:
     return column.name in ("latitude", "longitude") and detect_position(profile.texts) is not None
 
 
-def _looks(table: RecordTable, column: Column, profile: FieldProfile) -> _Evidence:
+def _looks(table: RecordTable, column: Column, profile: FieldProfile, context: MatchContext) -> _Evidence:
     """Lengths, ranges and uniqueness, as far as they tell something about a column."""
     has_both = table.column("short_description") is not None and table.column("description") is not None
     is_short = profile.longest <= _SHORT_TEXT
+    is_plain = telling_words(profile.name, context.noun) == ("description",)
     if column.name == "description" and has_both:
-        return _Evidence(-0.25, "short texts") if is_short and profile.name == "description" else _Evidence()
+        return _Evidence(-0.25, "short texts") if is_short and is_plain else _Evidence()
     if column.name == "short_description" and has_both:
         return _Evidence(0.15, "short texts") if is_short else _Evidence(-0.1, "long texts")
     if column.name in ("number", "asset_tag", "serial_number"):

@@ -14,8 +14,10 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 _NEAR = 0.84
 _SHORTEST_NEAR = 5
-_LEFT_OVER, _LEFT_OVER_OF_ONE = 0.13, 0.3
-"""What each word that the other name does not have takes away; more from a name of one word, which says little."""
+_LEFT_OVER, _LEFT_OVER_OF_ONE, _LIGHT = 0.13, 0.3, 0.06
+"""What each word that the other name does not have takes away; more from a name of one word, which says little, and
+less where it only says what form the value has."""
+_FORMS = frozenset({"code", "display", "field", "full", "id", "key", "login", "name", "text", "value"})
 
 _SAME = {
     "address": "addr anschrift adresse",
@@ -28,7 +30,7 @@ _SAME = {
     "complete": "completed finished finish abgeschlossen",
     "country": "land",
     "create": "created creation angelegt erstellt",
-    "customer": "cust client account kunde kunden",
+    "customer": "cust client account partner kunde kunden",
     "date": "dt datum",
     "deliver": "delivered delivery geliefert",
     "description": "desc descr beschreibung bezeichnung",
@@ -51,6 +53,7 @@ _SAME = {
     "quantity": "qty menge anzahl bestand",
     "remark": "remarks comment comments note notes bemerkung",
     "serial": "ser serien",
+    "resolve": "resolved solved",
     "short": "brief kurz",
     "start": "started begin began beginn",
     "street": "str strasse road",
@@ -63,6 +66,8 @@ _SAME = {
     "zip": "postcode postal postalcode plz",
 }
 _CANON = {word: canon for canon, words in _SAME.items() for word in words.split()}
+_KNOWN = frozenset({*_SAME, *_CANON, "at", "by", "code", "id", "no", "on", "owner", "resolve", "resolution", "status"})
+"""Words that are told from each other where they are written as one."""
 _WHEN = frozenset({"date", "time", "at", "on", "when", "datetime"})
 _FILLING = frozenset({"the", "of", "a", "an", "u", "fk", "field", "value", "code", "key"})
 
@@ -71,7 +76,8 @@ _FILLING = frozenset({"the", "of", "a", "an", "u", "fk", "field", "value", "code
 def words_of(name: str) -> Words:
     """The words of a name, each in the one form that stands for all that mean the same; times end in `when`."""
     plain = unicodedata.normalize("NFKD", name.translate(_UMLAUTS)).encode("ascii", "ignore").decode()
-    return tuple(dict.fromkeys(_canonical(word.lower()) for word in _WORD.findall(plain)))
+    found = (part for word in _WORD.findall(plain) for part in _parts(word.lower()))
+    return tuple(dict.fromkeys(map(_canonical, found)))
 
 
 def telling_words(name: str, noun: Words) -> Words:
@@ -90,11 +96,12 @@ def similarity(one: Words, other: Words) -> float:
     if not common:
         return _spelling(one, other)
     missing = len(other) - len(common)
-    extra = len(one) - len(common)
+    extra = [word for word in one if word not in common]
     if missing and set(common) == {"when"}:
         return 0.0
     loss = _LEFT_OVER_OF_ONE if len(other) == 1 else _LEFT_OVER
-    return max(len(common) / len(other) * (1 - loss * extra), 0.0) if missing < len(other) else 0.0
+    lost = sum(_LIGHT if word in _FORMS or len(word) == 1 else loss for word in extra)
+    return max(len(common) / len(other) * (1 - lost), 0.0) if missing < len(other) else 0.0
 
 
 def best_similarity(one: Words, others: Iterable[Words]) -> float:
@@ -115,6 +122,19 @@ def _spelling(one: Words, other: Words) -> float:
     """Names that are written without a break: `duedate`."""
     left, right = "".join(one), "".join(other).replace("when", "date")
     return 0.9 if left == right or is_near(left, right) else 0.0
+
+
+@lru_cache(maxsize=8192)
+def _parts(word: str) -> tuple[str, ...]:
+    """A word that is two or three known ones without a break: `createdon`, `ticketnumber`."""
+    if word in _KNOWN or _singular(word) in _KNOWN:
+        return (word,)
+    for end in range(len(word) - 1, 1, -1):
+        if word[:end] in _KNOWN:
+            rest = _parts(word[end:])
+            if len(rest) < 3 and all(part in _KNOWN for part in rest):
+                return (word[:end], *rest)
+    return (word,)
 
 
 def _canonical(word: str) -> str:

@@ -321,6 +321,17 @@ def test_a_pattern_without_a_file_is_named(applied: Cli, folder: Path) -> None:
     assert "No file" in answer.error
 
 
+def test_files_that_can_not_be_read_are_named_and_stay_where_they_are(applied: Cli, folder: Path) -> None:
+    (folder / "sites.json").write_text("{broken")
+    answer = applied("connect", "files", "--name", "neo", "--yes", "--object", "sites.json=locations")
+    assert answer.code == 1
+    assert "No record of sites.json can be read" in answer.error
+    assert (folder / "sites.json").exists()
+    others = applied("connect", "files", "--name", "neo", "--yes")
+    assert "sites.json is left out" in others.out
+    assert others.code == 0
+
+
 @pytest.mark.parametrize("version", ["v2", "v4"])
 def test_an_odata_service_is_connected_by_its_metadata(
     applied: Cli,
