@@ -9,13 +9,10 @@ from typing import Any
 
 def plain_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as a mapping takes it: nothing for an empty text, which is all that ServiceNow has for it."""
-    return {name: _plain(value) for name, value in record.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        value = value.get("value")
-    return None if value == "" else value
+    plain = {name: None if value == "" else value for name, value in record.items()}
+    if dict in set(map(type, plain.values())):  # references with their links
+        return {name: value.get("value") or None if type(value) is dict else value for name, value in plain.items()}
+    return plain
 
 
 def text_of(value: Any) -> str:
