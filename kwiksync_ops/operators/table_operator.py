@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
+from structlog.contextvars import bound_contextvars
 
 from kwiksync_ops.errors import CustomerKeyError
 from kwiksync_ops.operators.run_context import (
     credentials_of,
     opened_hub,
     read_system,
+    run_id_of,
     skip_unless_asked_for,
     table_sync_of,
 )
@@ -52,8 +54,9 @@ class KwikSyncTableOperator(BaseOperator):
         from kwiksync_ops.services.table_sync import take_lease
 
         skip_unless_asked_for(context, self.table)
-        with opened_hub() as hub:
-            system = read_system(self.system_file)
+        system = read_system(self.system_file)
+        named = {"run": run_id_of(context), "system": system.system, "table": self.table}
+        with bound_contextvars(**named), opened_hub() as hub:
             sync = table_sync_of(context, hub, system, self.table, self.direction, self.mode)
             try:
                 credentials = credentials_of(sync)

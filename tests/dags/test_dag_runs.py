@@ -51,6 +51,10 @@ def test_everything_comes_in_then_only_what_changed_then_nothing(
     first = airflow.run()
     assert first.state == "success", first.output[-3_000:]
     assert {state for state, _ in first.tasks.values()} == {"success"}
+    (batch,) = [line for line in first.output.splitlines() if "Batch 1 of locations" in line][:1]
+    assert "system=erp" in batch
+    assert "table=locations" in batch
+    assert "run=kwiksync_erp_inbound/" in batch
     assert {table: len(hub_records(airflow_hub, table)) for table in TABLES} == {
         "locations": 1490,
         "projects": 442,
