@@ -201,6 +201,14 @@ class TestBatch:
             writer.push(create(0))
         assert len(instance.all("incident")) == 1
 
+    def test_a_field_that_does_not_keep_our_id_stops_the_next_call(self, instance: Instance, writer: Writer) -> None:
+        instance.controls.deny_field("incident", "correlation_id", "write")
+        assert outcomes(writer.push(create(0))) == [Outcome.CONFIRMED]
+        assert outcomes(writer.look(create(1))) == [Outcome.UNKNOWN]
+        with pytest.raises(ConfigurationError, match="does not keep our id in correlation_id"):
+            writer.push(create(1))
+        assert len(instance.all("incident")) == 1
+
     @using(correlation_field="u_nowhere")
     def test_a_look_by_a_field_that_the_table_has_not_finds_nothing_out(
         self, instance: Instance, writer: Writer

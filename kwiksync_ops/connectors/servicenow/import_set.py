@@ -32,7 +32,8 @@ def body_of(staging: ImportSetOptions, prepared: Sequence[Prepared]) -> bytes:
 def job_of(body: bytes) -> str | None:
     """The import set that the answer names."""
     document = document_of(body)
-    job = document.get("import_set_id") if isinstance(document, Mapping) else None
+    told = document.get("result", document) if isinstance(document, Mapping) else None
+    job = told.get("import_set_id") if isinstance(told, Mapping) else None
     return job if isinstance(job, str) and job else None
 
 

@@ -21,13 +21,14 @@ _UNSEEN = "Whether its journal entries arrived can't be seen: sys_journal_field 
 
 @dataclass(frozen=True)
 class Look:
-    """A look at one table, as deliveries are sent to it."""
+    """A look at one table, as deliveries are sent to it. `is_blind`: it does not keep our id."""
 
     finder: Finder
     journal: Journal
     options: ServiceNowOptions
     push: PushOptions
     table: str
+    is_blind: bool = False
 
     def receipts(self, prepared: Sequence[Prepared]) -> list[Receipt]:
         """Raises what reading raises: nothing is known then."""
@@ -95,9 +96,8 @@ class Look:
 
     def _told_of_create(self, delivery: Delivery, row: Row | None) -> Receipt:
         """A record with our id is that create, whatever rules or people have made of it since."""
-        if not self._own_field:
-            why = "The config names no correlation_field by which it could be found."
-            return Receipt(delivery.id, Outcome.UNKNOWN, message=why)
         if row is None:
-            return Receipt(delivery.id, Outcome.UNSENT)
+            can_find = self._own_field and not self.is_blind
+            why = None if can_find else "There is no correlation_field, in which it could be found by our id."
+            return Receipt(delivery.id, Outcome.UNSENT if can_find else Outcome.UNKNOWN, message=why)
         return Receipt(delivery.id, Outcome.CONFIRMED, key=str(row["sys_id"]), record=plain_record(row))

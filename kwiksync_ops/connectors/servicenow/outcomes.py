@@ -14,18 +14,21 @@ from kwiksync_ops.errors import KwikSyncError, RateLimitError, ValidationError
 from kwiksync_ops.vocabulary import Action
 
 MAX_SAID = 300
+ID_LOST = "The record does not hold our id."
 
 Redact = Callable[[str], str]
 
 
-def receipt_of(delivery: Delivery, answer: ItemAnswer, redact: Redact, *, wait_s: float | None = None) -> Receipt:
-    """For the answer to one write of the Table API."""
+def receipt_of(
+    delivery: Delivery, answer: ItemAnswer, redact: Redact, *, wait_s: float | None = None, own: str = ""
+) -> Receipt:
+    """For the answer to one write of the Table API; `own` is the field that a create has put our id into."""
     document = document_of(answer.body)
     said = redact(error_in(document) or answer.message)[:MAX_SAID]
     of = Receipt(delivery.id, Outcome.UNKNOWN, message=f"answered {answer.status}{f', {said!r}' if said else ''}")
     match answer.status:
         case 200 | 201 | 204:
-            return _done(of, delivery, document, said)
+            return _done(of, delivery, document, said, own)
         case 202:  # dropped from an overfull queue
             return replace(of, outcome=Outcome.UNSENT, retry_after_s=wait_s)
         case 404 if delivery.action == Action.DELETE:
@@ -58,16 +61,17 @@ def document_of(body: bytes) -> Any:
         return None
 
 
-def _done(of: Receipt, delivery: Delivery, document: Any, said: str) -> Receipt:
+def _done(of: Receipt, delivery: Delivery, document: Any, said: str, own: str) -> Receipt:
     if said:  # a transaction that was ended in its middle answers 200 too
         return of
     if delivery.action != Action.CREATE:
         return Receipt(delivery.id, Outcome.CONFIRMED)
     result = document.get("result") if isinstance(document, Mapping) else None
     sys_id = result.get("sys_id") if isinstance(result, Mapping) else None
-    if not isinstance(sys_id, str) or not sys_id:
+    if not isinstance(result, Mapping) or not isinstance(sys_id, str) or not sys_id:
         return replace(of, message=f"{of.message}, and no sys_id")
-    return Receipt(delivery.id, Outcome.CONFIRMED, key=sys_id)
+    is_kept = not own or result.get(own) == delivery.record_id
+    return Receipt(delivery.id, Outcome.CONFIRMED, key=sys_id, message=None if is_kept else ID_LOST)
 
 
 def refused(delivery: Delivery, why: str, code: str = ValidationError.code) -> Receipt:

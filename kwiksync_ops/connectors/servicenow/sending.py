@@ -26,14 +26,26 @@ class Sender:
         self._instance = instance
 
     def send(
-        self, options: ServiceNowOptions, deliveries: Sequence[Delivery], items: Sequence[Item], *, in_batches: bool
+        self,
+        options: ServiceNowOptions,
+        deliveries: Sequence[Delivery],
+        items: Sequence[Item],
+        *,
+        in_batches: bool,
+        own: str = "",
     ) -> list[Receipt]:
-        """In as few calls as the items fit into; after a call that was not taken the others stay unsent."""
+        """In as few calls as the items fit into; after a call that was not taken the others stay unsent.
+
+        Args:
+            own: the field that creates put our id into.
+        """
         calls = batch_call.in_calls(items) if in_batches else [[item] for item in items]
         receipts: list[Receipt] = []
         for call in calls:
             mine = deliveries[len(receipts) : len(receipts) + len(call)]
-            receipts += self._batch(options, mine, call) if in_batches else [self._one(options, mine[0], call[0])]
+            receipts += (
+                self._batch(options, mine, call, own) if in_batches else [self._one(options, mine[0], call[0], own)]
+            )
             if all(receipt.outcome == Outcome.UNSENT for receipt in receipts[-len(call) :]):
                 break
         left = deliveries[len(receipts) :]
@@ -73,16 +85,16 @@ class Sender:
             return [replace(receipts[0], outcome=Outcome.REFUSED)]
         return [replace(receipt, outcome=Outcome.UNSENT, code=None) for receipt in receipts]
 
-    def _one(self, options: ServiceNowOptions, delivery: Delivery, item: Item) -> Receipt:
+    def _one(self, options: ServiceNowOptions, delivery: Delivery, item: Item, own: str) -> Receipt:
         try:
             answer = self.call(options, item.method, item.url, item.body)
         except RetriableError as exc:
             return failed(delivery, exc)
         told = ItemAnswer(answer.status, answer.body)
-        return receipt_of(delivery, told, self._instance.redactor.text, wait_s=self._wait_s(answer))
+        return receipt_of(delivery, told, self._instance.redactor.text, wait_s=self._wait_s(answer), own=own)
 
     def _batch(
-        self, options: ServiceNowOptions, deliveries: Sequence[Delivery], items: Sequence[Item]
+        self, options: ServiceNowOptions, deliveries: Sequence[Delivery], items: Sequence[Item], own: str
     ) -> list[Receipt]:
         try:
             answer = self.call(options, "POST", batch_call.PATH, batch_call.encode(items))
@@ -99,11 +111,11 @@ class Sender:
             denied = next(iter(answers.values()))
             first = Answer(answer.url, denied.status, {}, denied.body)
             raise refusal(first, what=f"Each of {len(answers)} writes", redactor=self._instance.redactor)
-        return [self._of_item(each, answers.get(each.id), is_left=each.id in left) for each in deliveries]
+        return [self._of_item(each, answers.get(each.id), own, is_left=each.id in left) for each in deliveries]
 
-    def _of_item(self, delivery: Delivery, answer: ItemAnswer | None, *, is_left: bool) -> Receipt:
+    def _of_item(self, delivery: Delivery, answer: ItemAnswer | None, own: str, *, is_left: bool) -> Receipt:
         if answer is not None:
-            return receipt_of(delivery, answer, self._instance.redactor.text)
+            return receipt_of(delivery, answer, self._instance.redactor.text, own=own)
         if is_left:
             return Receipt(delivery.id, Outcome.UNSENT, message=LEFT_OVER)
         return Receipt(delivery.id, Outcome.UNKNOWN, message="The answer says nothing of it.")

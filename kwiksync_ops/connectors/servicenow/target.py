@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-
-import msgspec
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.servicenow import import_set
-from kwiksync_ops.connectors.servicenow.access import Instance, asked, error_in, table_path
-from kwiksync_ops.connectors.servicenow.batch_call import Item
+from kwiksync_ops.connectors.servicenow.access import Instance
 from kwiksync_ops.connectors.servicenow.finder import Finder
 from kwiksync_ops.connectors.servicenow.instance_check import describe
-from kwiksync_ops.connectors.servicenow.journal import Journal, Notes
-from kwiksync_ops.connectors.servicenow.looking import Look
-from kwiksync_ops.connectors.servicenow.options import ImportSetOptions, PushOptions, ServiceNowOptions
-from kwiksync_ops.connectors.servicenow.outcomes import document_of, failed, in_order, refused
-from kwiksync_ops.connectors.servicenow.payload import Prepared, References, notes_of, prepare
+from kwiksync_ops.connectors.servicenow.journal import Journal
+from kwiksync_ops.connectors.servicenow.options import PushOptions, ServiceNowOptions
+from kwiksync_ops.connectors.servicenow.payload import References
 from kwiksync_ops.connectors.servicenow.sending import Sender
-from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest, Receipt, Repeat
-from kwiksync_ops.errors import ConfigurationError, RetriableError
+from kwiksync_ops.connectors.servicenow.table_writer import TableWriter, Tools
+from kwiksync_ops.connectors.target import Delivery, PushRequest, Receipt, Repeat
+from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.vocabulary import Action
-
-_METHODS = {Action.CREATE: "POST", Action.UPDATE: "PATCH", Action.DELETE: "DELETE"}
 
 
 class ServiceNowTarget:
@@ -36,10 +28,8 @@ class ServiceNowTarget:
         self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
         self._instance = Instance(credentials, options, limiter, clock)
-        self._sender = Sender(self._instance)
-        self._finder = Finder(self._instance)
-        self._references = References(self._finder)
-        self._journal = Journal(self._finder)
+        finder = Finder(self._instance)
+        self._tools = Tools(Sender(self._instance), finder, References(finder), Journal(finder))
 
     def __repr__(self) -> str:
         return f"ServiceNowTarget({self._instance.redactor.url(self._instance.credentials.base_url)!r})"
@@ -85,9 +75,9 @@ class ServiceNowTarget:
     def close(self) -> None:
         self._instance.close()
 
-    def _table(self, request: PushRequest) -> _Table:
+    def _table(self, request: PushRequest) -> TableWriter:
         options, push = self._options(request)
-        return _Table(self._sender, self._finder, self._references, self._journal, options, push, request.source)
+        return TableWriter(self._tools, options, push, request.source)
 
     def _options(self, request: PushRequest) -> tuple[ServiceNowOptions, PushOptions]:
         options = self._instance.options(request.source, request.options)
@@ -101,156 +91,6 @@ class ServiceNowTarget:
                 remedy="Set key: sys_id for the table.",
             )
         return options, options.push
-
-
-class _Table:
-    """Writing to one table, as it is configured."""
-
-    def __init__(
-        self,
-        sender: Sender,
-        finder: Finder,
-        references: References,
-        journal: Journal,
-        options: ServiceNowOptions,
-        push: PushOptions,
-        name: str,
-    ) -> None:
-        self._sender = sender
-        self._finder = finder
-        self._references = references
-        self._journal = journal
-        self._options = options
-        self._push = push
-        self._name = name
-
-    def push(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        try:
-            prepared = self._prepared(deliveries)
-        except RetriableError as exc:
-            return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
-        faulty = [refused(one.delivery, one.fault) for one in prepared if one.fault]
-        sound = [one for one in prepared if not one.fault]
-        staging = self._push.import_set if deliveries[0].action != Action.DELETE else None
-        receipts = [] if not sound else self._import(sound, staging) if staging else self._write(sound)
-        return in_order(deliveries, [*faulty, *receipts])
-
-    def confirm(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        receipts: list[Receipt] = []
-        for job in dict.fromkeys(delivery.job for delivery in deliveries):
-            receipts += self._of_job(job, [delivery for delivery in deliveries if delivery.job == job])
-        return self._with_notes(deliveries, in_order(deliveries, receipts))
-
-    def look(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        look = Look(self._finder, self._journal, self._options, self._push, self._name)
-        try:
-            return look.receipts(prepare(self._options, self._push, self._references, deliveries))
-        except RetriableError as exc:
-            return [Receipt(each.id, Outcome.UNKNOWN, message=exc.message) for each in deliveries]
-
-    def _prepared(self, deliveries: Sequence[Delivery]) -> list[Prepared]:
-        """Without a correlation field that the table has, a create whose answer was lost could not be found again."""
-        push = self._push
-        if push.import_set is None and push.correlation_field and deliveries[0].action == Action.CREATE:
-            self._finder.prove(self._options, self._name, push.correlation_field)
-        return prepare(self._options, push, self._references, deliveries)
-
-    def _write(self, prepared: Sequence[Prepared]) -> list[Receipt]:
-        """By the Table API. A create holds its journal entries: it is there with them, or not at all."""
-        deliveries = [one.delivery for one in prepared]
-        is_create = deliveries[0].action == Action.CREATE
-        written = [one for one in prepared if is_create or one.fields or not one.notes]
-        receipts = {each.id: Receipt(each.id, Outcome.CONFIRMED) for each in deliveries}
-        sent = self._send([one.delivery for one in written], [self._item(one) for one in written])
-        receipts |= {receipt.delivery_id: receipt for receipt in sent}
-        return list(receipts.values()) if is_create else self._with_notes(deliveries, list(receipts.values()))
-
-    def _item(self, one: Prepared) -> Item:
-        delivery, is_create = one.delivery, one.delivery.action == Action.CREATE
-        path = table_path(self._name, "" if is_create else delivery.key or "")
-        url = asked(path, {"sysparm_fields": "sys_id", "sysparm_exclude_reference_link": "true"})
-        fields = {**one.fields, **one.notes} if is_create else dict(one.fields)
-        body = b"" if delivery.action == Action.DELETE else msgspec.json.encode(fields)
-        return Item(delivery.id, _METHODS[delivery.action], url, body)
-
-    def _send(self, deliveries: Sequence[Delivery], items: Sequence[Item]) -> list[Receipt]:
-        if not items:
-            return []
-        return self._sender.send(self._options, deliveries, items, in_batches=self._push.by != "record")
-
-    def _import(self, prepared: Sequence[Prepared], staging: ImportSetOptions) -> list[Receipt]:
-        """Into the staging table; `confirm` asks what became of the rows."""
-        deliveries = [one.delivery for one in prepared]
-        try:
-            strangers = self._strangers(deliveries, staging.target_field)
-        except RetriableError as exc:
-            return [replace(failed(each, exc), outcome=Outcome.UNSENT) for each in deliveries]
-        known = [one for one in prepared if one.delivery.id not in {each.delivery_id for each in strangers}]
-        return [*strangers, *(self._load(known, staging) if known else [])]
-
-    def _load(self, prepared: Sequence[Prepared], staging: ImportSetOptions) -> list[Receipt]:
-        deliveries = [one.delivery for one in prepared]
-        try:
-            path, body = import_set.path_of(staging), import_set.body_of(staging, prepared)
-            answer = self._sender.call(self._options, "POST", path, body)
-        except RetriableError as exc:
-            return [failed(each, exc) for each in deliveries]
-        if answer.status not in (200, 201):
-            return self._sender.refused_whole(deliveries, answer, f"An import into {staging.table}")
-        job = import_set.job_of(answer.body)
-        if job:
-            return [Receipt(each.id, Outcome.ACCEPTED, job=job) for each in deliveries]
-        why = error_in(document_of(answer.body)) or "The answer names no import set."
-        return [Receipt(each.id, Outcome.UNKNOWN, message=why) for each in deliveries]
-
-    def _strangers(self, deliveries: Sequence[Delivery], own: str) -> list[Receipt]:
-        """Updates of records that the transform map would not find by our id, and make a second one of: refused."""
-        updates = {each.key: each for each in deliveries if each.key is not None}
-        if not updates:
-            return []
-        rows = self._finder.rows(self._options, self._name, "sys_id", updates, (own,))
-        ids = {str(row["sys_id"]): str(row.get(own) or "") for row in rows}
-        strange = [each for key, each in updates.items() if ids.get(key) != each.record_id]
-        return [self._stranger(each, ids.get(each.key or ""), own) for each in strange]
-
-    def _stranger(self, delivery: Delivery, own_id: str | None, field: str) -> Receipt:
-        if own_id is None:
-            return Receipt(delivery.id, Outcome.GONE)
-        return refused(
-            delivery,
-            f"{field} of {delivery.key} does not hold our id {delivery.record_id}, so that the transform map would "
-            "make a second record of it. Fill the field there, or write the table by: batch.",
-        )
-
-    def _of_job(self, job: str | None, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        staging = self._push.import_set
-        if job is None or staging is None:
-            why = "The instance named no import set."
-            return [Receipt(each.id, Outcome.UNKNOWN, message=why) for each in deliveries]
-        try:
-            of_job = import_set.Job(job, staging.table, self._push.correlation_field, deliveries)
-            return of_job.receipts(self._finder, self._options)
-        except RetriableError as exc:
-            return [Receipt(each.id, Outcome.ACCEPTED, job=job, message=exc.message) for each in deliveries]
-
-    def _with_notes(self, deliveries: Sequence[Delivery], receipts: Sequence[Receipt]) -> list[Receipt]:
-        """The receipts, once the journal entries of records that are in have gone out too."""
-        notes = [
-            Notes(delivery, key, entries)
-            for delivery, receipt in zip(deliveries, receipts, strict=True)
-            if receipt.outcome == Outcome.CONFIRMED
-            and (key := receipt.key or delivery.key)
-            and (entries := notes_of(self._push, delivery))
-        ]
-        if not notes:
-            return list(receipts)
-        try:
-            undone = self._journal.write(
-                self._options, self._name, notes, self._send, unread=self._push.import_set is None
-            )
-        except RetriableError as exc:
-            undone = {one.delivery.id: replace(failed(one.delivery, exc), outcome=Outcome.UNSENT) for one in notes}
-        return [undone.get(receipt.delivery_id, receipt) for receipt in receipts]
 
 
 open_target = ServiceNowTarget
