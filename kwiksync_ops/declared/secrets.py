@@ -16,7 +16,7 @@ _SECRET_VALUE = re.compile(
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\."
     r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|AKIA|AIza)[A-Za-z0-9_-]{12,}"
 )
-_IS_TEMPLATE = re.compile(r"[A-Za-z0-9-]{0,16} ?(?:\$\{\w+\}[^\w]?)+")
+_IS_TEMPLATE = re.compile(r"(?:[A-Za-z]{1,16} )?(?:\$\{\w+\}[^\w]?)+")
 """`Session ${id}`: it names where the connection's secret goes, and holds none."""
 
 

@@ -127,3 +127,10 @@ def test_a_redactor_shows_nothing_itself() -> None:
 def test_long_text_is_masked_in_linear_time() -> None:
     assert Redactor().text("a" * 300_000) == "a" * 300_000
     assert Redactor().text('"' * 100_000) == '"' * 100_000
+
+
+def test_a_secret_that_came_later_is_masked_from_then_on() -> None:
+    redactor = Redactor(["first-secret"])
+    redactor.learn("later-secret", None, "abc")
+    assert redactor.text("first-secret later-secret abc") == "[redacted] [redacted] abc"
+    assert redactor.holds_secret("x later-secret x")

@@ -1,4 +1,4 @@
-"""REST systems: each way of paging, one record a call and many, and the dialects that are no plain REST."""
+"""REST systems: ways of paging, one record a call and many, and the dialects that are no plain REST."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.contract.spoke import Ability, Fault, Row
 from tests.support import desk_apps, https_server, paged_api, target_app
 from tests.support.https_server import HttpsServer, Request, Response
 
-_PAGED = tuple(style for style in paged_api.OPTIONS if style not in ("none", "keyset"))
+_PAGED = ("offset", "cursor", "link_header", "key")  # the others differ from these in a parameter's name
 _DIALECTS = {"graphql": desk_apps.GRAPHQL, "rpc": desk_apps.RPC, "search": desk_apps.SEARCH}
 _BULK_PUSH = {"bulk": target_app.BULK, "repeat": "idempotent"}
 _PUSH = {"single": target_app.PUSH, "bulk": _BULK_PUSH}

@@ -205,7 +205,7 @@ def test_what_is_not_said_has_the_products_defaults(include: Path) -> None:
             "type: pagenumber",
             (
                 "erp.yaml:13: rest.pagination.type: 'pagenumber' is unknown; expected one of none, page_number, "
-                "offset, cursor, next_link, link_header, keyset. Did you mean 'page_number'?"
+                "offset, cursor, next_link, link_header, keyset, key. Did you mean 'page_number'?"
             ),
         ),
         (
