@@ -284,20 +284,21 @@ def test_a_service_without_or_is_read_by_two_queries(start: Callable[..., Desk])
         desk.read(KEYSET)
 
 
-def test_times_that_are_told_less_exactly_than_they_are_kept_lose_and_repeat_nothing(
-    start: Callable[..., Desk],
+@both
+@pytest.mark.parametrize("two_queries", [False, True], ids=["one query", "two queries"])
+@pytest.mark.parametrize(("page_cap", "count"), [(7, True), (7, False), (10, False), (100, False)])
+@pytest.mark.parametrize("step", [0, 0.001, 0.03, 0.3])
+def test_times_that_are_told_less_exactly_than_they_are_kept_lose_nothing(
+    start: Callable[..., Desk], version: str, step: float, page_cap: int, two_queries: bool, count: bool
 ) -> None:
-    desk = start("v2")
-    keys = desk.fill(35, timedelta(microseconds=300))
-    assert ids(desk.read(KEYSET)) == keys
-
-
-def test_more_than_a_page_in_one_moment_that_is_told_inexactly_is_an_error(start: Callable[..., Desk]) -> None:
-    desk = start("v2")
-    desk.fill(35, timedelta(microseconds=1))
-    desk.service.put("Tickets", ID="K000", amount=Decimal(0), changedAt=BEGINNING + timedelta(microseconds=1))
-    with pytest.raises(SystemUnavailableError, match="within one moment"):
-        desk.read(KEYSET)
+    desk = start(version, page_cap=page_cap, tells_seconds=True)
+    unit = timedelta(seconds=1) if version == "v4" else timedelta(milliseconds=1)
+    keys = desk.fill(35, unit * step)
+    for key in keys:
+        desk.service.entities["Tickets"][key,]["changedAt"] += unit * 0.456
+    read = ids(desk.read({"pagination": {"type": "keyset", "two_queries": two_queries}, "count": count}))
+    assert sorted(set(read)) == keys
+    assert len(read) < 2 * len(keys)
 
 
 def test_a_table_without_a_cursor_is_read_by_its_key(start: Callable[..., Desk]) -> None:

@@ -63,6 +63,7 @@ class Settings:
     batch_limit: int = 1000
     authorization: str | None = None
     gives_etags: bool = True
+    tells_seconds: bool = False
 
 
 @dataclass
@@ -222,6 +223,7 @@ class ODataService:
             return str(value) if is_text else float(value) if edm_type == "Edm.Decimal" else value
         if isinstance(value, datetime):
             if self.version == "v4":
+                value = value.replace(microsecond=0) if self.settings.tells_seconds else value
                 return value.isoformat().replace("+00:00", "Z")[: 10 if edm_type == "Edm.Date" else None]
             ticks = (value - EPOCH) // timedelta(milliseconds=1)
             return f"/Date({ticks})/" if edm_type == "Edm.DateTime" else f"/Date({ticks}+0000)/"

@@ -13,6 +13,7 @@ from kwiksync_ops.connectors.time_format import EPOCH
 Version = Literal["v2", "v4"]
 
 MOMENTS = frozenset({"Edm.DateTime", "Edm.DateTimeOffset", "Edm.Date"})
+TICKS = frozenset({"Edm.DateTime", "Edm.DateTimeOffset"})
 LONG_NUMBERS = frozenset({"Edm.Decimal", "Edm.Int64"})
 NUMBERS = LONG_NUMBERS | {"Edm.Double", "Edm.Single", "Edm.Int32", "Edm.Int16", "Edm.Byte", "Edm.SByte"}
 

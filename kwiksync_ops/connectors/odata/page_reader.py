@@ -137,7 +137,7 @@ class _Read:
             self._check_order(state, records)
             records, rejects = self._without_repeats(records, rejects)
         rejected = [_mark(reject) for reject in rejects]
-        if records or rejects:
+        if (records or rejects) and "within" not in state:
             self._note(
                 ("content", (*self._identity.marks(records), *rejected)), "repeats the records of an earlier page"
             )
@@ -151,7 +151,7 @@ class _Read:
         marks = self._identity.marks(records)
         fresh = [record for record, mark in zip(records, marks, strict=True) if mark not in self._before]
         new = [reject for reject in rejects if _mark(reject) not in self._before]
-        self._before = {*marks, *map(_mark, rejects)}
+        self._before = {*marks, *map(_mark, rejects)} or self._before
         return fresh, new
 
     def _view(self, decoded: JsonPage, records: list[SourceRecord], rejects: list[Reject]) -> PageView:
@@ -217,9 +217,9 @@ class _Read:
 
     def _check_order(self, state: State, records: list[SourceRecord]) -> None:
         """A service that ignores a part of $filter or $orderby would lose records without a word."""
-        if self._query.cursor.type not in MOMENTS:
+        if self._query.cursor.type not in MOMENTS or "within" in state:
             return
-        last = moment_of(state.get("after"))
+        last = moment_of(state.get("after", state.get("from")))
         for record in records:
             moment = moment_of(value_at(record, self._identity.cursor))
             if last is not None and moment is not None and moment < last:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from kwiksync_ops.connectors.http.address import same_origin_url
 from kwiksync_ops.connectors.odata.access import join_url, with_query
-from kwiksync_ops.connectors.odata.edm import MOMENTS, moment_literal, to_literal
+from kwiksync_ops.connectors.odata.edm import MOMENTS, TICKS, moment_literal, moment_of, to_literal
 from kwiksync_ops.connectors.odata.entity_table import EntityTable
 from kwiksync_ops.connectors.odata.metadata import EntitySet, Property, Service
 from kwiksync_ops.connectors.odata.options import ODataOptions
@@ -21,7 +21,14 @@ from kwiksync_ops.errors import ConfigurationError
 TOKEN_VERSION = 1
 
 State = Mapping[str, Any]
-"""JSON: where a page is. `link` by itself, or `after` (change time), `keys`, and `ties` for those of `after` alone."""
+"""JSON: where a page is. One of
+`link`: as the system said;
+`after` and `keys`: changed after that time, or just then with a greater key; without `keys` later only;
+`after`, `keys`, `ties`: changed just then, with a greater key;
+`within` and `keys`: changed at what is told as that moment, in the order of the key;
+`from`: changed then or later;
+nothing: at the beginning.
+"""
 
 
 @dataclass(frozen=True)
@@ -88,16 +95,31 @@ class ODataQuery:
         if page.total is not None and page.count == 0 and page.total > 0:
             raise ValueError(f"it counts {page.total:,} more records and sends none")
         has_ended = page.count == 0 or (page.total is not None and page.total <= page.count)
-        if not page.is_new:
-            if page.count >= self.size:
-                raise ValueError("a whole page changed within one moment that the system tells apart by no more digits")
-            has_ended = True
+        if "within" in state:
+            return {"from": self.cursor.end_of(state["within"])} if has_ended else self._go_on(state, page)
         if has_ended:
             return {"after": state["after"]} if state.get("ties") else None
+        return self._go_on(state, page) if page.is_new else self._within(state)
+
+    def _go_on(self, state: State, page: PageView) -> State:
         if page.last is None:
             raise ValueError("the last record has no change time and key to go on after")
         after, keys = page.last
+        if "within" in state:
+            return {"within": state["within"], "keys": keys}
+        if "keys" not in state and after is not None and state.get("after") == after:
+            return self._within(state)  # it is later, and told as that very time
+        return self._behind(after, keys)
+
+    def _behind(self, after: Any, keys: list[Any]) -> State:
         return {"after": after, "keys": keys, **({"ties": True} if self._is_split else {})}
+
+    def _within(self, state: State) -> State:
+        """Where a service keeps times more exactly than it tells them, the records of the last moment come again and
+        again: then they are read by their keys, and what changed later after them."""
+        if self.cursor.type in TICKS and state.get("after"):
+            return {"within": state["after"]}
+        raise ValueError("it sends the records of the page before again")
 
     def token(self, following: State | None, *, pages: int, records: int) -> dict[str, Any]:
         return {
@@ -115,9 +137,7 @@ class ODataQuery:
         """A read since a position with a key begins after that key; any other at the beginning of what is filtered."""
         if not self.is_keyset or request.since is None or request.since.id is None:
             return {}
-        after = self.cursor.text(request.since.updated_at)
-        ties = {"ties": True} if self._is_split else {}
-        return {"after": after, "keys": self._keys.parts(request.since.id), **ties}
+        return self._behind(self.cursor.text(request.since.updated_at), self._keys.parts(request.since.id))
 
     def _time_filters(self, request: ReadRequest) -> list[str]:
         if not self.cursor.path:
@@ -126,18 +146,24 @@ class ODataQuery:
         since, until = request.since, request.until
         if since is not None and not (self.is_keyset and since.id is not None):
             after = self.cursor.text(since.updated_at)
-            keys = self._keys.parts(since.id) if since.id is not None else None
-            filters.append(f"({self._beyond(after, keys)})" if keys else self._beyond(after, None))
+            parts = self._keys.parts(since.id) if since.id is not None else None
+            filters.append(f"({self._beyond(after, parts)})" if parts else self._beyond(after, None))
         if until is not None:
-            filters.append(f"{self.cursor.path} le {self.cursor.literal(self.cursor.text(until))}")
+            filters.append(self.cursor.compare("le", self.cursor.text(until)))
         return filters
 
     def _position(self, state: State) -> list[str]:
-        if "keys" not in state and "after" not in state:
-            return []
         keys = state.get("keys")
+        if "within" in state:
+            end = self.cursor.end_of(state["within"])
+            rest = [self._beyond_keys(keys)] if keys else []
+            return [self.cursor.compare("ge", state["within"]), self.cursor.compare("lt", end), *rest]
+        if "from" in state:
+            return [self.cursor.compare("ge", state["from"])]
+        if "after" not in state:
+            return []
         if state.get("ties"):
-            return [self._equal(state["after"]), self._beyond_keys(keys or [])]
+            return [self.cursor.compare("eq", state["after"]), self._beyond_keys(keys or [])]
         beyond = self._beyond(state["after"], keys)
         return [f"({beyond})" if " or " in beyond else beyond]
 
@@ -145,13 +171,10 @@ class ODataQuery:
         """Changed later; or just then, with a greater key."""
         if not self.cursor.path:
             return self._beyond_keys(keys or [])
-        later = f"{self.cursor.path} gt {self.cursor.literal(after)}"
+        later = self.cursor.compare("gt", after)
         if keys is None:
             return later
-        return f"{later} or ({self._equal(after)} and {self._beyond_keys(keys)})"
-
-    def _equal(self, after: Any) -> str:
-        return f"{self.cursor.path} eq {self.cursor.literal(after)}"
+        return f"{later} or ({self.cursor.compare('eq', after)} and {self._beyond_keys(keys)})"
 
     def _beyond_keys(self, values: Sequence[Any]) -> str:
         """`a gt 1 or (a eq 1 and b gt 2)`, in brackets where there is an `or`."""
@@ -166,7 +189,7 @@ class ODataQuery:
         if not self.is_keyset:
             return self._options.orderby
         keys = [name.replace(".", "/") for name in self._keys.properties]
-        cursor = [self.cursor.path] if self.cursor.path and not state.get("ties") else []
+        cursor = [self.cursor.path] if self.cursor.path and not ({"ties", "within"} & set(state)) else []
         return ",".join((*cursor, *keys))
 
     def _shape(self) -> dict[str, str]:
@@ -212,8 +235,16 @@ class _Cursor:
             return moment_literal(moment.astimezone(self._zone), self.type, self._version, precision)
         return format_time(moment, self._format, self._zone)
 
-    def literal(self, value: Any) -> str:
-        return to_literal(value, self.type, self._version)
+    def compare(self, operator: str, value: Any) -> str:
+        return f"{self.path} {operator} {to_literal(value, self.type, self._version)}"
+
+    def end_of(self, text: str) -> str:
+        """The first moment that would be told otherwise. Raises ValueError where the text is no moment."""
+        moment = moment_of(text)
+        if moment is None:
+            raise ValueError(f"{text[:60]!r} is no moment")
+        digits = 3 if self._version == "v2" else min(len(text.partition(".")[2].rstrip("Z")[:6]), 6)
+        return moment_literal(moment + timedelta(seconds=10**-digits), self.type, self._version, digits)
 
 
 def _moments_of(entity_set: EntitySet) -> list[str]:
