@@ -134,7 +134,8 @@ def system(running: RunningInstance, ca_file: str, tmp_path: Path, empty_hub: Pa
     shutil.copytree(INCLUDE / "mappings", tmp_path / "mappings")
     (tmp_path / "systems").mkdir()
     shutil.copy(INCLUDE / "systems" / "examples" / "servicenow.yaml", tmp_path / "systems")
-    spec = load_system(tmp_path / "systems" / "servicenow.yaml", tmp_path / "mappings")
+    declared = load_system(tmp_path / "systems" / "servicenow.yaml", tmp_path / "mappings")
+    spec = replace(declared, limits=replace(declared.limits, calls_per_minute=6_000))  # the database's clock runs on
     credentials = Credentials(running.url, login=USER, password=PASSWORD, ca_file=ca_file, allow_hosts=("127.0.0.0/8",))
     clock = ManualClock(START)
     hub = open_hub(f"sqlite:///{tmp_path / 'hub.db'}", audit_keys=("test-audit-key",))
@@ -301,6 +302,19 @@ class TestOutbound:
         assert {row["number"] for row in system.rows("tickets").values()} == {
             row["number"] for row in instance.all("incident")
         }
+
+    def test_nothing_goes_to_and_fro_for_ever(self, system: System, instance: Instance) -> None:
+        fill(instance, 10)
+        system.create(10)
+        for _ in range(3):
+            system.push("locations", "tickets")
+            system.pull("locations", "tickets")
+        versions = {row["sys_id"]: row["sys_mod_count"] for row in instance.all("incident")}
+        for _ in range(3):
+            assert system.push("tickets")["tickets"].updated == 0
+            assert system.pull("tickets")["tickets"].updated == 0
+        assert {row["sys_id"]: row["sys_mod_count"] for row in instance.all("incident")} == versions
+        assert set(versions.values()) == {"0"}
 
     def test_an_edit_goes_out_alone_and_a_cleared_field_is_cleared(self, system: System, instance: Instance) -> None:
         _, (key,) = fill(instance, 1)
