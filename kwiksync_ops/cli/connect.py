@@ -38,7 +38,7 @@ def connect(
         typer.Option(
             "--catalogue",
             metavar="NAME",
-            help="rest: an OpenAPI document (path, URL or file). sql: a schema. odata: a service.",
+            help="rest: an OpenAPI document (path, URL or file). odata: a service. files: a folder.",
         ),
     ] = "",
     options: Annotated[

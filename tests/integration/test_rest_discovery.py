@@ -170,6 +170,35 @@ def test_an_openapi_document_lists_objects_fields_and_parameters(
         discovery.close()
 
 
+def test_a_base_address_that_is_not_for_us_leaves_it_to_the_objects(
+    server: HttpsServer, credentials: Credentials
+) -> None:
+    server.on("/", json_response({"message": "Missing Authentication Token"}, 403))
+    discovery = open_discovery("rest", credentials, OPTIONS, Unlimited(), ManualClock())
+    assert "The objects will tell" in discovery.check()
+    discovery.close()
+    told = open_discovery("rest", credentials, {**OPTIONS, "check_path": "/"}, Unlimited(), ManualClock())
+    with pytest.raises(AuthenticationError):
+        told.check()
+    told.close()
+
+
+def test_a_password_without_a_login_is_a_token(server: HttpsServer, ca_file: str) -> None:
+    server.on("/rows", numbered)
+    credentials = Credentials(server.url(), password="a-token", ca_file=ca_file)
+    assert discovered(credentials, "/rows")["auth"] == "bearer"
+    assert {request.headers.get("Authorization") for request in server.requests} == {"Bearer a-token"}
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "openapi: 3.1.0"])
+def test_a_catalogue_that_is_none_is_named(credentials: Credentials, tmp_path: Path, text: str) -> None:
+    (tmp_path / "api.yaml").write_text(text)
+    discovery = open_discovery("rest", credentials, OPTIONS, Unlimited(), ManualClock())
+    with pytest.raises(ConfigurationError, match="catalogue"):
+        discovery.objects(str(tmp_path / "api.yaml"))
+    discovery.close()
+
+
 def test_a_catalogue_of_another_host_is_not_called(server: HttpsServer, credentials: Credentials) -> None:
     discovery = open_discovery("rest", credentials, OPTIONS, Unlimited(), ManualClock())
     with pytest.raises(InsecureTransportError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -194,6 +194,70 @@ def test_a_table_that_can_not_be_used_is_named(
     assert answer.code == 1
     assert said.lower() in answer.error.lower()
     assert not (applied.include / "systems" / "neo.yaml").exists()
+
+
+NOTES = sa.Table(
+    "order notes",
+    metadata,
+    sa.Column("OrderNo", sa.String(20), nullable=False),
+    sa.Column("line", sa.String(8), nullable=False),
+    sa.Column("Remark", sa.String(200)),
+    sa.Column("ChangedOn", sa.DateTime),
+)
+
+
+@pytest.fixture
+def keyless(filled: str) -> str:
+    """A table in which no column names a row alone."""
+    engine = sa.create_engine(filled)
+    rows = [
+        {"OrderNo": f"WO-{at // 2:05d}", "line": str(at % 2), "Remark": "Seen", "ChangedOn": START.replace(tzinfo=None)}
+        for at in range(20)
+    ]
+    with engine.begin() as connection:
+        connection.execute(NOTES.insert(), rows)
+    engine.dispose()
+    return filled
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_table_without_a_key_is_refused_without_a_person(
+    applied: Cli, keyless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_url(monkeypatch, keyless)
+    words = ("connect", "sql", "--name", "neo", "--yes", "--object", "order notes=kw_corp_ticket_tasks")
+    answer = applied(*words)
+    assert answer.code == 1
+    assert "--key kw_corp_ticket_tasks=FIELD" in answer.error
+    assert not (applied.include / "systems" / "neo.yaml").exists()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_person_is_asked_for_tables_keys_and_changes(
+    applied: Cli, keyless: str, monkeypatch: pytest.MonkeyPatch, give: Callable[[str], None]
+) -> None:
+    connect_url(monkeypatch, keyless)
+    answers = [
+        *("currencies, 9", "order notes, currencies"),  # what to look at: one is not in the list
+        *("nonsense", "kw_corp_ticket_tasks"),  # what the notes become
+        "assets",  # what currencies become: they are empty, and declare a key
+        *("name", "OrderNo"),  # their key: one is no field
+        *("n", "cursor=Remark", "cursor=", "n", "work_notes=Remark", "n", "", "y"),  # their changes
+        *("y", "y"),
+    ]
+    give("\n".join(answers) + "\n")
+    answer = applied("connect", "sql", "--name", "neo", "--connection", "kwiksync_neo")
+    assert answer.code in (0, 3), answer.err
+    for said in ("no object '9'", "no KWikSync table 'nonsense'", "no field 'name'", "holds no dates"):
+        assert said in answer.error, said
+    tables = {table["table"]: table for table in system_file(applied)["tables"]}
+    assert tables["kw_corp_ticket_tasks"] == {
+        "table": "kw_corp_ticket_tasks",
+        "source": "order notes",
+        "key": "OrderNo",
+    }
+    rules = json.loads((applied.include / "mappings" / "neo" / "kw_corp_ticket_tasks.json").read_text())["fields"]
+    assert {rule["target_field"]: rule["source_field"] for rule in rules}["work_notes"] == "Remark"
 
 
 def test_a_database_that_refuses_or_is_away_is_named(

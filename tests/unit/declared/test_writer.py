@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kwiksync_ops.declared.reader import parse_value
@@ -42,6 +42,7 @@ DOCUMENTS = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # a busy machine is no fault of the writer
 @given(st.dictionaries(st.sampled_from(["system", "rest", "tables"]), DOCUMENTS, min_size=1))
 def test_a_document_is_read_back_as_it_was_written(document: dict[str, Any]) -> None:
     assert parse_value(yaml_text(document)) == document
