@@ -14,7 +14,7 @@ import time
 import venv
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +25,7 @@ from files_bench import make_file, measure_dlt_files, measure_files
 from outbound_bench import is_outbound, measure_outbound, outbound_table, outbound_targets
 from rich.console import Console
 from rich.table import Table
+from sql_bench import make_table, measure_dlt_sql, measure_sql
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -66,6 +67,7 @@ def bench(sizes: tuple[int, ...], *, with_dlt: bool, with_limit: bool) -> list[F
             make_file(folder / "files", n)
             with empty_database(server_url) as url:
                 results.append(measure_files(Place(folder, base_url, "postgresql", url, pid, n), folder / "files"))
+            results += _sql(Place(folder, base_url, "postgresql", server_url, pid, n), with_dlt=with_dlt)
             place = Place(folder, base_url, "sqlite", f"sqlite:///{folder}/hub.db", 0, n)
             results += _kwiksync(place)
             results += measure_outbound(place, updates=is_small, limited=False)
@@ -76,6 +78,19 @@ def bench(sizes: tuple[int, ...], *, with_dlt: bool, with_limit: bool) -> list[F
                 # Without an index on SQLite, dlt's merge into a filled table does not end within minutes.
                 if n <= SIZES[0]:
                     results += _dlt(Place(folder, base_url, "sqlite", f"sqlite:///{folder}/dlt.db", 0, n), ("first",))
+    return results
+
+
+def _sql(place: Place, *, with_dlt: bool) -> list[Figures]:
+    """A table of the same server, loaded into an empty database of each side."""
+    server_url = place.database_url
+    with empty_database(server_url) as source_url:
+        make_table(source_url, place.n)
+        with empty_database(server_url) as url:
+            results = [measure_sql(replace(place, database_url=url), source_url)]
+        if with_dlt:
+            with empty_database(server_url) as url:
+                results.append(measure_dlt_sql(replace(place, database_url=url), source_url, DLT / "bin" / "python"))
     return results
 
 
@@ -236,15 +251,16 @@ def _targets(results: list[Figures]) -> Iterator[tuple[str, bool]]:
         found.get(key) for key in (("kwiksync", first, small), ("dlt", first, small), ("kwiksync", first, large))
     )
     mapped = found["kwiksync", "map-tickets", 1_000]
-    files = [found.get((who, "files-to-postgresql-first", small)) for who in ("kwiksync", "dlt")]
     yield f"map 1,000 tickets in 3 ms or less: {mapped.seconds * 1000:.2f} ms", mapped.seconds <= 0.003
     if own and dlt:
         faster, share = own.records_per_s / dlt.records_per_s, own.cpu_s / dlt.cpu_s
         yield f"first load into PostgreSQL at 5 times dlt's speed or more: {faster:.1f} x", faster >= 5
         yield f"with a third of its CPU or less: {share:.0%}", share <= 1 / 3
-    if files[0] and files[1]:
-        faster = files[0].records_per_s / files[1].records_per_s
-        yield f"a CSV file into PostgreSQL at 5 times dlt's speed or more: {faster:.1f} x", faster >= 5
+    for what, case in (("CSV file", "files-to-postgresql-first"), ("PostgreSQL table", "sql-to-postgresql-first")):
+        ours, theirs = (found.get((who, case, small)) for who in ("kwiksync", "dlt"))
+        if ours and theirs:
+            faster = ours.records_per_s / theirs.records_per_s
+            yield f"a {what} into PostgreSQL at 5 times dlt's speed or more: {faster:.1f} x", faster >= 5
     if own and million:
         kept = million.records_per_s / own.records_per_s
         yield f"1,000,000 at 80 % of the speed at 100,000 or more: {kept:.0%}", kept >= 0.8
