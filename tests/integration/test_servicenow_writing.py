@@ -116,6 +116,15 @@ class TestBatch:
         assert set(outcomes(receipts)) == {Outcome.CONFIRMED}
         assert sum(call.path == BATCH for call in instance.calls) == 3
 
+    def test_a_refusal_of_us_after_a_call_that_was_applied_takes_nothing_back(
+        self, instance: Instance, writer: Writer
+    ) -> None:
+        instance.faults.add(FaultKind.SERVER_ERROR, path=BATCH, skip=1, status=401, times=None)
+        deliveries = [create(number, description="x" * 2_000_000) for number in range(3)]
+        assert outcomes(writer.push(*deliveries)) == [Outcome.CONFIRMED, Outcome.UNSENT, Outcome.UNSENT]
+        with pytest.raises(AuthenticationError):
+            writer.push(*deliveries[1:])
+
     def test_a_rule_refuses_its_record_alone_and_says_why(self, instance: Instance, writer: Writer) -> None:
         instance.rules.append(BusinessRule("No jokes", "incident", lambda row: row["short_description"] == "joke"))
         receipts = writer.push(create(0), create(1, short_description="joke"), create(2))

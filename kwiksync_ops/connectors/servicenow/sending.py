@@ -14,7 +14,7 @@ from kwiksync_ops.connectors.servicenow.batch_call import Item, ItemAnswer
 from kwiksync_ops.connectors.servicenow.options import ServiceNowOptions
 from kwiksync_ops.connectors.servicenow.outcomes import failed, receipt_of
 from kwiksync_ops.connectors.target import Delivery, Outcome, Receipt
-from kwiksync_ops.errors import RetriableError
+from kwiksync_ops.errors import FatalError, RetriableError
 
 LEFT_OVER = "The instance had no time for it in this call."
 
@@ -38,15 +38,22 @@ class Sender:
 
         Args:
             own: the field that creates put our id into.
+
+        Raises:
+            FatalError: the first call was refused; nothing was applied.
         """
         calls = batch_call.in_calls(items) if in_batches else [[item] for item in items]
         receipts: list[Receipt] = []
         for call in calls:
             mine = deliveries[len(receipts) : len(receipts) + len(call)]
-            receipts += (
-                self._batch(options, mine, call, own) if in_batches else [self._one(options, mine[0], call[0], own)]
-            )
-            if all(receipt.outcome == Outcome.UNSENT for receipt in receipts[-len(call) :]):
+            try:
+                told = self._batch(options, mine, call, own) if in_batches else self._one(options, mine, call[0], own)
+            except FatalError as exc:
+                if not receipts:
+                    raise
+                told = [Receipt(mine[0].id, Outcome.UNSENT, code=exc.code, message=exc.message)]
+            receipts += told
+            if all(receipt.outcome == Outcome.UNSENT for receipt in told):
                 break
         left = deliveries[len(receipts) :]
         return [*receipts, *(replace(receipts[-1], delivery_id=delivery.id) for delivery in left)]
@@ -85,13 +92,14 @@ class Sender:
             return [replace(receipts[0], outcome=Outcome.REFUSED)]
         return [replace(receipt, outcome=Outcome.UNSENT, code=None) for receipt in receipts]
 
-    def _one(self, options: ServiceNowOptions, delivery: Delivery, item: Item, own: str) -> Receipt:
+    def _one(self, options: ServiceNowOptions, deliveries: Sequence[Delivery], item: Item, own: str) -> list[Receipt]:
+        (delivery,) = deliveries
         try:
             answer = self.call(options, item.method, item.url, item.body)
         except RetriableError as exc:
-            return failed(delivery, exc)
+            return [failed(delivery, exc)]
         told = ItemAnswer(answer.status, answer.body)
-        return receipt_of(delivery, told, self._instance.redactor.text, wait_s=self._wait_s(answer), own=own)
+        return [receipt_of(delivery, told, self._instance.redactor.text, wait_s=self._wait_s(answer), own=own)]
 
     def _batch(
         self, options: ServiceNowOptions, deliveries: Sequence[Delivery], items: Sequence[Item], own: str
