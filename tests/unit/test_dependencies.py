@@ -19,10 +19,10 @@ LOCK = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8")
 
 SHIPPED = ("kwiksync_ops", "dags", "plugins")
 DEVELOPED_WITH = ("include", "tests")
-PARTS_OF = {"airflow": "apache-airflow", "starlette": "fastapi"}
+PARTS_OF = {"airflow": "apache-airflow", "starlette": "fastapi", "markupsafe": "jinja2"}
 """Modules of packages that come with another and are its public face."""
-APART = ("dlt_side.py",)
-"""Runs in a virtual environment of its own, which tests/bench/dlt-requirements.txt fills."""
+APART = "dlt_side.py"
+"""Files with this ending run in a virtual environment of its own, which tests/bench/dlt-requirements.txt fills."""
 
 
 def canonical(name: str) -> str:
@@ -54,9 +54,12 @@ def undeclared(folder: str, allowed: set[str]) -> list[str]:
 
 def imports(folder: str) -> Iterator[tuple[str, str]]:
     for path in sorted((REPOSITORY / folder).rglob("*.py")):
-        if path.name in APART:
+        if path.name.endswith(APART):
             continue
-        local = {other.stem for other in path.parent.glob("*.py")} | {*SHIPPED, *DEVELOPED_WITH}
+        beside = {other.stem for other in path.parent.glob("*.py")} | {
+            other.parent.name for other in path.parent.glob("*/__init__.py")
+        }
+        local = beside | {path.parent.name, *SHIPPED, *DEVELOPED_WITH}
         for line, module in _imported(path):
             if module not in sys.stdlib_module_names | local:
                 yield f"{path.relative_to(REPOSITORY)}:{line}: {module}", module
