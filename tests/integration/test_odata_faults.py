@@ -515,6 +515,22 @@ def test_a_record_whose_id_does_not_fit_its_key_is_refused_before_it_is_sent(sta
         assert outcomes(receipts) == [Outcome.REFUSED, Outcome.CONFIRMED]
 
 
+def test_what_a_batch_applied_is_told_though_one_of_its_records_may_not_be_read(start: Callable[..., Desk]) -> None:
+    desk = start(needs_etag=True)
+    desk.fill(1)
+    denied = Response(403)
+    desk.service.before = lambda request: denied if request.method == "GET" and "K000" in request.path else None
+    created = [create("A"), create("B")]
+    receipts = desk.push(BATCH, created[0], update("K000", name="x"), created[1])
+    assert outcomes(receipts) == [Outcome.CONFIRMED, Outcome.UNSENT, Outcome.CONFIRMED]
+
+
+def test_a_write_whose_token_can_not_be_fetched_now_was_not_sent(start: Callable[..., Desk]) -> None:
+    desk = start(needs_csrf=True)
+    desk.service.before = lambda request: Response(500) if request.path == f"{ROOT}/" else None
+    assert outcomes(desk.push(SINGLE, create("A"))) == [Outcome.UNSENT]
+
+
 # Secrets
 
 

@@ -89,6 +89,7 @@ def step(
     server.close()
 
 
+@pytest.mark.parametrize("hub_url", ["sqlite"], indirect=True)  # what each database does is not OData's matter
 def test_service_and_hub_are_kept_in_step(step: Step) -> None:
     begun = datetime.now(UTC) - timedelta(hours=1)
     for number in range(25):

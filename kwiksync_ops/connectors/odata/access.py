@@ -22,7 +22,7 @@ from kwiksync_ops.connectors.odata.error_body import in_words
 from kwiksync_ops.connectors.odata.metadata import EntitySet, Service, parse_metadata
 from kwiksync_ops.connectors.odata.options import ODataOptions, parse_options
 from kwiksync_ops.declared.fault import did_you_mean
-from kwiksync_ops.errors import AuthenticationError, ConfigurationError, SystemUnavailableError
+from kwiksync_ops.errors import AuthenticationError, ConfigurationError, KwikSyncError, SystemUnavailableError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.redaction import Redactor
 
@@ -153,7 +153,11 @@ class ODataAccess:
 
         answer = attempt()
         if answer.status == 403 and answer.headers.get(CSRF, "").lower() == "required":
-            self._csrf[root] = self._fetch_csrf(root, options)
+            try:
+                self._csrf[root] = self._fetch_csrf(root, options)
+            except KwikSyncError as exc:
+                exc.facts["unsent"] = True
+                raise
             answer = attempt()
         return answer
 

@@ -252,12 +252,19 @@ class ODataTarget:
         receipts = []
         for delivery, result in zip(deliveries, results, strict=True):
             if result is not None:
-                receipts.append(self._settled(table, delivery, result))
+                receipts.append(self._settled_of_batch(table, delivery, result))
                 failed_before = failed_before or result.status >= 400
                 continue
             outcome = Outcome.UNSENT if failed_before else Outcome.UNKNOWN
             receipts.append(Receipt(delivery.id, outcome, message="The answer to the batch has no result for it."))
         return receipts
+
+    def _settled_of_batch(self, table: _PushTable, delivery: Delivery, result: Result) -> Receipt:
+        """A refusal while a record of a batch is cleared up is that record's: what it had beside it was applied."""
+        try:
+            return self._settled(table, delivery, result)
+        except FatalError as exc:
+            return Receipt(delivery.id, Outcome.UNSENT, code=exc.code, message=exc.message)
 
     def _refused_whole(self, deliveries: Sequence[Delivery], answer: Answer) -> list[Receipt]:
         """Of one record it is that record's fault; of many nothing was applied, and fewer may go."""

@@ -93,6 +93,10 @@ def test_types_that_inherit_from_each_other_in_a_circle_end() -> None:
         (b"<html/>", "its root is <html>"),
         (b"<Edmx/>", "its root is <Edmx>"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "entities of its own"),
+        (
+            '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'.encode("utf-16"),
+            "entities",
+        ),
     ],
 )
 def test_what_is_no_metadata_is_refused(document: bytes, why: str) -> None:
