@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8")
 
+DEMO = REPOSITORY / "include" / "demo"
 SHIPPED = ("kwiksync_ops", "dags", "plugins")
 DEVELOPED_WITH = ("include", "tests")
 PARTS_OF = {"airflow": "apache-airflow", "starlette": "fastapi", "markupsafe": "jinja2"}
@@ -56,13 +57,15 @@ def imports(folder: str) -> Iterator[tuple[str, str]]:
     for path in sorted((REPOSITORY / folder).rglob("*.py")):
         if path.name.endswith(APART):
             continue
-        beside = {other.stem for other in path.parent.glob("*.py")} | {
-            other.parent.name for other in path.parent.glob("*/__init__.py")
-        }
-        local = beside | {path.parent.name, *SHIPPED, *DEVELOPED_WITH}
+        local = {*_modules_in(path.parent), *_modules_in(DEMO), *SHIPPED, *DEVELOPED_WITH}
         for line, module in _imported(path):
             if module not in sys.stdlib_module_names | local:
                 yield f"{path.relative_to(REPOSITORY)}:{line}: {module}", module
+
+
+def _modules_in(folder: Path) -> Iterator[str]:
+    yield from (module.stem for module in folder.glob("*.py"))
+    yield from (package.parent.name for package in folder.glob("*/__init__.py"))
 
 
 def _imported(path: Path) -> Iterator[tuple[int, str]]:
