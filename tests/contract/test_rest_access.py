@@ -89,6 +89,16 @@ def test_a_signature_that_is_refused_is_told_without_the_secret(bench: Bench) ->
     assert len(bench.server.requests) == 1
 
 
+def test_headers_are_made_of_what_the_connection_holds(bench: Bench) -> None:
+    bench.server.on("/api/rows", json_response([]))
+    options = {"headers": {"X-App-Id": "${client_id}", "X-App-Key": "Key ${client_secret}"}, "auth": "none"}
+    list(bench.source(options, extra={"client_id": "kwik", "client_secret": SECRET}).read(READ))
+    sent = bench.server.requests[0].headers
+    assert (sent["X-App-Id"], sent["X-App-Key"]) == ("kwik", f"Key {SECRET}")
+    with pytest.raises(AuthenticationError, match="X-App-Id can't be made of"):
+        bench.source(options)
+
+
 @pytest.fixture
 def desk(bench: Bench) -> RpcDesk:
     store = Store()

@@ -8,17 +8,18 @@ from typing import Any
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.http.address import AddressGuard, guard_for
-from kwiksync_ops.connectors.http.authentication import BY_CALL, Scheme, authentication_headers, scheme_for
+from kwiksync_ops.connectors.http.authentication import BY_CALL, SENDABLE, Scheme, authentication_headers, scheme_for
 from kwiksync_ops.connectors.http.calls import Caller
 from kwiksync_ops.connectors.http.oauth import TokenSource
 from kwiksync_ops.connectors.http.oauth_grant import grant_of
 from kwiksync_ops.connectors.http.session import Authorization, HttpsSession
 from kwiksync_ops.connectors.http.signing import HmacSigning
+from kwiksync_ops.connectors.http.template import filled_text, names_in
 from kwiksync_ops.connectors.http.transport import HttpsTransport
 from kwiksync_ops.connectors.rest.auth_options import login_values
 from kwiksync_ops.connectors.rest.options import RestOptions, merge_options, parse_options
 from kwiksync_ops.connectors.rest.session_login import SessionLogin
-from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.errors import AuthenticationError, ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.redaction import Redactor
 
@@ -130,4 +131,17 @@ class RestAccess:
             customer_key_header=options.customer_key_header,
             customer_key_required=options.customer_key_required,
         )
-        return {**options.headers, **own}
+        return {**self._fixed_headers(options), **own}
+
+    def _fixed_headers(self, options: RestOptions) -> dict[str, str]:
+        """Raises AuthenticationError where one is made of what the connection lacks, or what no header can carry."""
+        values = self.body_values()
+        fixed = {name: filled_text(text, values) for name, text in options.headers.items()}
+        for name, text in options.headers.items():
+            if names_in(text) and not SENDABLE.fullmatch(fixed[name]):
+                raise AuthenticationError(
+                    f"The header {name} can't be made of {text}: the connection lacks it, or it holds characters that "
+                    "no header can carry.",
+                    remedy="Complete the system's connection; copy no line end.",
+                )
+        return fixed

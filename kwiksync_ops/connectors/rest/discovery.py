@@ -33,6 +33,7 @@ from kwiksync_ops.errors import AuthenticationError, ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 
 _FEW = 2
+_REFUSALS = frozenset({401, 403, 429})
 _SIZES = ("limit", "per_page", "page_size", "pageSize", "size", "_limit")
 _SINCE = ("updated_since", "modified_since", "changed_since", "updated_after", "modified_after", "since")
 _OFFSETS = ("offset", "skip", "_start")
@@ -213,9 +214,8 @@ class RestDiscovery:
     def _try(self, name: str, params: Mapping[str, Any]) -> AnswerShape | None:
         """An answer, or None where the system does not take the parameters."""
         answer = self._ask(name, params)
-        if answer.status in (400, 404, 422):
-            return None
-        return self._shape(answer, name)
+        is_told = answer.status == 200 or answer.status in _REFUSALS
+        return self._shape(answer, name) if is_told else None
 
     def _ask(self, name: str, params: Mapping[str, Any]) -> Answer:
         options = self._access.own
@@ -231,7 +231,7 @@ class RestDiscovery:
             raise refusal(answer, what=what, redactor=self._access.redactor)
         try:
             return shape_of(json.loads(answer.body), answer.headers)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ConfigurationError(
                 f"{what}: the answer can't be used: {self._access.redactor.text(str(exc))}.",
                 remedy="Name a path that answers with a JSON list of records.",

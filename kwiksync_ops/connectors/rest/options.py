@@ -249,6 +249,7 @@ def _session_names(options: Mapping[str, Any]) -> tuple[str, ...]:
 _WRITE_NAMES = (*LOGIN_NAMES, *DELIVERY_NAMES)
 _TEMPLATES: Mapping[KeyPath, Callable[[Mapping[str, Any]], tuple[str, ...]]] = {
     ("params",): lambda options: READ_NAMES,
+    ("headers",): lambda options: LOGIN_NAMES,
     ("request", "body"): lambda options: (*READ_NAMES, *LOGIN_NAMES),
     ("check_body",): lambda options: LOGIN_NAMES,
     ("hmac", "text"): lambda options: TEXT_NAMES,

@@ -50,6 +50,7 @@ def test_options_become_values() -> None:
         ({"allow_hosts": ["10.0.0.0/99"]}, "allow_hosts: '10.0.0.0/99'"),
         ({"records_path": "a..b"}, "records_path"),
         ({"pagination": {"type": "key", "total_header": "X-Total"}}, "none with keyset and key"),
+        ({"headers": {"X-Key": "${passwort}"}}, "headers: ${passwort} is not known here"),
         ({"params": {"q": "${sinse}"}}, "params: ${sinse} is not known here"),
         ({"params": {"q": "${password}"}}, "params: ${password} is not known here"),
         ({"request": {"body": {"n": "${size:float}"}}}, "request.body: ${size:float}: 'float' is not one of"),
