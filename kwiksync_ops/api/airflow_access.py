@@ -12,9 +12,10 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import resolve_user_from_token
+from airflow.models import Connection as AirflowConnection
 from airflow.models import DagModel
 from airflow.models import DagRun as AirflowDagRun
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType
@@ -23,6 +24,7 @@ from fastapi import HTTPException, Request
 from kwiksync_ops.api.callers import Caller, DagRun
 from kwiksync_ops.api.problems import RefusedError
 from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.services.connections import SystemConnection
 from kwiksync_ops.vocabulary import Role
 
 ROLES: Mapping[str, Role] = {
@@ -94,6 +96,18 @@ class AirflowGateway:
         with create_session() as session:
             dag = session.get(DagModel, dag_id)
             return dag.next_dagrun_create_after if dag and not dag.is_paused else None
+
+    def connection(self, connection_id: str) -> SystemConnection:
+        try:
+            found = AirflowConnection.get_connection_from_secrets(connection_id)  # noqa: AIR311  # the SDK's is for tasks
+        except AirflowNotFoundException as exc:
+            raise ConfigurationError(
+                f"Airflow has no connection {connection_id!r}.",
+                remedy="Add it under Admin, Connections, with a type that begins with KWikSync.",
+            ) from exc
+        return SystemConnection(
+            found.host or "", found.login, found.password, found.extra_dejson, "Airflow's connections"
+        )
 
 
 def role_of(user: Any) -> Role | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from fastapi import Request
 
 from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.services.connections import SystemConnection, find_connection
 from kwiksync_ops.vocabulary import Role
 
 Means = Literal["bearer", "cookie", "key"]
@@ -70,6 +71,14 @@ class Gateway(Protocol):
         """When the schedule starts the DAG next."""
         ...
 
+    def connection(self, connection_id: str) -> SystemConnection:
+        """Who we are to a system.
+
+        Raises:
+            ConfigurationError: Airflow has no such connection.
+        """
+        ...
+
 
 class NoAirflow:
     """The app by itself, as its OpenAPI document is made: only Customer Keys are known, nothing can be triggered."""
@@ -91,3 +100,6 @@ class NoAirflow:
 
     def next_run(self, dag_id: str) -> datetime | None:
         return None
+
+    def connection(self, connection_id: str) -> SystemConnection:
+        return find_connection(connection_id)

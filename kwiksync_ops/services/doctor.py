@@ -84,6 +84,11 @@ def examine(settings: Settings, hub: Hub, *, clock: Clock, calls_systems: bool =
         yield from _system_checks(settings, hub, system, current, clock, calls_systems=calls_systems)
 
 
+def check_system(hub: Hub, system: SystemSpec, known: Credentials, clock: Clock) -> Check:
+    """Whether the system answers, by one call of it."""
+    return _checked(f"{system.system} answers", lambda: _answers(hub, system, known, clock))
+
+
 def _checked(name: str, find: Callable[[], Finding]) -> Check:
     try:
         return Check(name, *find())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,13 +25,17 @@ MAX_REPLAYED = 100_000
 
 @dataclass(frozen=True)
 class ErrorFilter:
-    """Which rows; None asks for all. `code` is the product's `ERR_nnn`."""
+    """Which rows; None asks for all. `code` is the product's `ERR_nnn`; `after` the last row of the page before."""
 
     system: str | None = None
     table: str | None = None
     code: str | None = None
     run_id: str | None = None
     resolution: Resolution | None = Resolution.OPEN
+    external_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: tuple[datetime, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,10 @@ def search_errors(hub: Hub, wanted: ErrorFilter, *, limit: int) -> list[ErrorRow
             code=code,
             run_id=wanted.run_id,
             resolution=wanted.resolution,
+            external_id=wanted.external_id,
+            since=wanted.since,
+            until=wanted.until,
+            after=wanted.after,
             limit=limit,
         )
         return [_row(dict(row)) for row in rows]

@@ -13,7 +13,7 @@ from kwiksync_ops.storage.activity import Totals
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.vocabulary import Mode
 
-ROWS_READ = 600
+ROWS_READ = 300
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from kwiksync_ops.errors import ConflictError
 from kwiksync_ops.storage.bulk import among, insert_rows
 from kwiksync_ops.storage.models import ERROR_LOG
+from kwiksync_ops.storage.newest_first import behind
 from kwiksync_ops.storage.sync_log import TableRun
 from kwiksync_ops.vocabulary import Resolution, Severity
 
@@ -113,12 +114,21 @@ def search(
     run_id: str | None = None,
     resolution: str | None = None,
     external_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: tuple[datetime, str] | None = None,
     limit: int = 100,
 ) -> Sequence[sa.RowMapping]:
-    """Error rows, newest first."""
+    """Error rows, newest first; from behind `after` on, which is the time and the sys_id of the last one before."""
     wanted = {"system": system, "table_name": table, "code": code, "run_id": run_id, "resolution": resolution}
     wanted["external_id"] = external_id
     conditions = [ERROR_LOG.c[name] == value for name, value in wanted.items() if value is not None]
+    if since is not None:
+        conditions.append(ERROR_LOG.c.occurred >= since)
+    if until is not None:
+        conditions.append(ERROR_LOG.c.occurred < until)
+    if after is not None:
+        conditions.append(behind(ERROR_LOG.c.occurred, ERROR_LOG.c.sys_id, after))
     query = ERROR_LOG.select().where(*conditions).order_by(ERROR_LOG.c.occurred.desc(), ERROR_LOG.c.sys_id).limit(limit)
     return connection.execute(query).mappings().all()
 

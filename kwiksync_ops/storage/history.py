@@ -106,10 +106,10 @@ def of_record(connection: sa.Connection, table: str, sys_id: str) -> list[Entry]
         .where(RECORD_HISTORY.c.table_name == table, RECORD_HISTORY.c.sys_id.in_([sys_id, first_given_with(sys_id)]))
         .order_by(RECORD_HISTORY.c.id)
     ).mappings()
-    return [_entry(row) for row in rows if sys_id in _records_of(row)]
+    return [entry_of(row) for row in rows if sys_id in records_of(row)]
 
 
-def _records_of(row: sa.RowMapping) -> list[str]:
+def records_of(row: sa.RowMapping) -> list[str]:
     return _created(row["sys_id"], row["changes"]) if row["action"] == Action.CREATE else [row["sys_id"]]
 
 
@@ -117,7 +117,7 @@ def _created(first: str, changes: str | None) -> list[str]:
     return sys_ids_from(first, int(changes)) if changes else [first]
 
 
-def _entry(row: sa.RowMapping) -> Entry:
+def entry_of(row: sa.RowMapping) -> Entry:
     action = Action(row["action"])
     changes = json.loads(row["changes"]) if row["changes"] and action != Action.CREATE else {}
     return Entry(

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kwiksync_ops.storage.models import SYNC_LOG
+from kwiksync_ops.storage.newest_first import behind
 from kwiksync_ops.vocabulary import Direction, Mode, SyncStatus
 
 
@@ -127,15 +128,18 @@ def search(
     status: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    after: tuple[datetime, str] | None = None,
     limit: int,
 ) -> Sequence[sa.RowMapping]:
-    """Rows, newest first."""
+    """Rows, newest first; from behind `after` on, which is the start and the sys_id of the last one before."""
     wanted = {"system": system, "table_name": table, "status": status}
     conditions = [SYNC_LOG.c[name] == value for name, value in wanted.items() if value is not None]
     if since is not None:
         conditions.append(SYNC_LOG.c.started >= since)
     if until is not None:
         conditions.append(SYNC_LOG.c.started < until)
+    if after is not None:
+        conditions.append(behind(SYNC_LOG.c.started, SYNC_LOG.c.sys_id, after))
     query = SYNC_LOG.select().where(*conditions).order_by(SYNC_LOG.c.started.desc(), SYNC_LOG.c.sys_id).limit(limit)
     return connection.execute(query).mappings().all()
 

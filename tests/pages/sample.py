@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from kwiksync_ops.services.errors import ErrorFilter, search_errors
 from kwiksync_ops.storage import schema
 from kwiksync_ops.storage.hub import Connection, open_hub
 from kwiksync_ops.storage.models import BATCH, ERROR_LOG, SYNC_LOG
@@ -21,10 +22,11 @@ DAG = "kwiksync_erp_inbound"
 
 @dataclass(frozen=True)
 class Sample:
-    """`runs` are the ids of the syncs, the oldest first; the first read everything."""
+    """`runs` are the ids of the syncs, the oldest first; the first read everything. `error` is an open row of the Error Log."""
 
     path: Path
     runs: tuple[str, ...]
+    error: str
 
 
 def made_sample(folder: Path) -> Sample:
@@ -40,8 +42,9 @@ def made_sample(folder: Path) -> Sample:
             inbound.sync(Mode.INCREMENTAL if day else Mode.FULL, run_id)
             hub.write(lambda connection, run_id=run_id, day=day: _put_back(connection, run_id, DAYS - 1 - day))
             erp.move_clock(advance_minutes=2 * 24 * 60)
+    (error,) = search_errors(hub, ErrorFilter(table="tickets"), limit=1)
     hub.close()
-    return Sample(folder / "hub.db", runs)
+    return Sample(folder / "hub.db", runs, error["sys_id"])
 
 
 def _put_back(connection: Connection, run_id: str, days: int) -> None:

@@ -20,6 +20,8 @@ from kwiksync_ops.api.app import create_app
 from kwiksync_ops.api.callers import Caller, DagRun
 from kwiksync_ops.api.context import Context
 from kwiksync_ops.api.problems import RefusedError
+from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.services.connections import SystemConnection
 from kwiksync_ops.vocabulary import Role
 
 USERS = {"viewer": None, "user": Role.USER, "admin": Role.ADMIN}
@@ -31,6 +33,8 @@ class AirflowDouble:
 
     runs: list[DagRun] = field(default_factory=list)
     refuses: frozenset[str] = frozenset()
+    starts: dict[str, datetime] = field(default_factory=dict)
+    connections: dict[str, SystemConnection] = field(default_factory=dict)
 
     async def user(self, request: Request) -> Caller | None:
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -54,7 +58,12 @@ class AirflowDouble:
         return self.runs[-1]
 
     def next_run(self, dag_id: str) -> datetime | None:
-        return None
+        return self.starts.get(dag_id)
+
+    def connection(self, connection_id: str) -> SystemConnection:
+        if connection_id not in self.connections:
+            raise ConfigurationError(f"Airflow has no connection {connection_id!r}.", remedy="Add it.")
+        return self.connections[connection_id]
 
 
 class ApiServer:

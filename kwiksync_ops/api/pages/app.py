@@ -14,10 +14,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kwiksync_ops.api.context import Context
-from kwiksync_ops.api.pages import hub
+from kwiksync_ops.api.pages import connections, error_log, hub, settings, sync_log
 from kwiksync_ops.api.pages.access import LookBudget, admit_look
 from kwiksync_ops.api.pages.failures import add_handlers
 from kwiksync_ops.api.pages.links import STATIC
+from kwiksync_ops.api.pages.snapshot import Snapshots
 
 POLICY = "; ".join(
     (
@@ -33,13 +34,14 @@ POLICY = "; ".join(
 )
 """No inline script or style, nothing from elsewhere; framed by Airflow's own UI only."""
 
-PAGES = (hub,)
+PAGES = (hub, connections, sync_log, error_log, settings)
 
 
 def create_pages(context: Context) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(admit_look)])
     app.state.context = context
     app.state.budget = LookBudget()
+    app.state.snapshots = Snapshots(context)
     add_handlers(app)
     for page in PAGES:
         app.include_router(page.router)

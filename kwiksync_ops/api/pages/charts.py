@@ -85,3 +85,60 @@ def _ceiling(value: float) -> float:
         return 1.0
     size: float = 10.0 ** floor(log10(value))
     return next(size * factor for factor in (1, 2, 5, 10) if size * factor >= value)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A line of a timeline, in seconds from its beginning; `marks_s` are moments on it."""
+
+    label: str
+    title: str
+    name: str
+    start_s: float
+    end_s: float
+    marks_s: tuple[float, ...] = ()
+
+
+LABEL_WIDTH, ROW_HEIGHT = 110, 26
+
+
+def timeline(spans: Sequence[Span], summary: str, tick: Callable[[float], str]) -> Markup:
+    """Spans below each other, on one axis of time."""
+    end = max((span.end_s for span in spans), default=0.0) or 1.0
+    height = ROW_HEIGHT * len(spans) + 24
+    scale = (WIDTH - LABEL_WIDTH - RIGHT - 40) / end
+    drawn = Markup("").join(_span(span, place * ROW_HEIGHT, scale) for place, span in enumerate(spans))
+    ticks = Markup("").join(
+        Markup(
+            '<line class="axis" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"/><text x="{0:.1f}" y="{2}" '
+            'text-anchor="middle">{3}</text>'
+        ).format(LABEL_WIDTH + end * part * scale, height - 20, height - 5, tick(end * part))
+        for part in (0.0, 0.5, 1.0)
+    )
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, height, summary, ticks + drawn
+    )
+
+
+def _span(span: Span, top: float, scale: float) -> Markup:
+    left = LABEL_WIDTH + span.start_s * scale
+    marks = Markup("").join(
+        Markup('<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>').format(
+            LABEL_WIDTH + at * scale, top + 5, top + 19
+        )
+        for at in span.marks_s
+    )
+    return Markup(
+        '<g><title>{}</title><text x="{}" y="{}" text-anchor="end">{}</text>'
+        '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="14" rx="3"/>{}</g>'
+    ).format(
+        span.title,
+        LABEL_WIDTH - 8,
+        top + 16,
+        span.label,
+        span.name,
+        left,
+        top + 5,
+        max((span.end_s - span.start_s) * scale, 2.0),
+        marks,
+    )

@@ -15,8 +15,9 @@ from kwiksync_ops.api.pages.charts import Bar, bars
 from kwiksync_ops.api.pages.declared import dag_id_of, directions_of, systems_of
 from kwiksync_ops.api.pages.formats import duration, number
 from kwiksync_ops.api.pages.layout import show
+from kwiksync_ops.api.pages.snapshot import snapshots_of
 from kwiksync_ops.services.overview import RunSummary, recent_runs, totals
-from kwiksync_ops.services.status import read_status
+from kwiksync_ops.vocabulary import RECORD_TABLES
 
 router = APIRouter()
 
@@ -39,7 +40,8 @@ def read_hub(request: Request, context: ContextDep) -> HTMLResponse:
         request,
         "hub.html",
         title="Hub",
-        status_now=read_status(context.hub),
+        snapshot=snapshots_of(request).take(),
+        tables=list(RECORD_TABLES),
         runs=runs,
         listed=runs[:LISTED_RUNS],
         day=totals(context.hub, now - timedelta(days=1)),

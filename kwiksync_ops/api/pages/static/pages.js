@@ -65,7 +65,9 @@ async function run(element, body) {
   try {
     const told = await call(method, url, body);
     const text = done ? filled(done, told) : "";
-    if (after === "reload") reloadWith(text);
+    if (told?.ok === false) say(text, true);
+    else if (after === "secret") showOnce(told.key);
+    else if (after === "reload") reloadWith(text);
     else if (text) say(text);
     document.dispatchEvent(new CustomEvent("kwiksync-called", { detail: { element, told } }));
   } catch (error) {
@@ -73,6 +75,13 @@ async function run(element, body) {
   } finally {
     for (const button of buttons) button.disabled = false;
   }
+}
+
+function showOnce(text) {
+  const dialog = document.getElementById("secret");
+  document.getElementById("secret-text").textContent = text;
+  dialog.addEventListener("close", () => location.reload(), { once: true });
+  dialog.showModal();
 }
 
 function reloadWith(text) {
@@ -95,6 +104,12 @@ function values(form) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-call]");
   if (button) run(button, button.dataset.body ? JSON.parse(button.dataset.body) : undefined);
+});
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog]");
+  if (opener) document.getElementById(opener.dataset.dialog).showModal();
+  if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
 });
 
 document.addEventListener("submit", (event) => {
@@ -159,8 +174,10 @@ function prepend(element, html, answer) {
     url.searchParams.set("after", last);
     element.dataset.live = url.href;
   }
-  if (!html.trim()) return;
-  element.insertAdjacentHTML("afterbegin", html);
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const fresh = [...template.content.children].filter((row) => !document.getElementById(row.id));
+  element.prepend(...fresh);
   while (element.children.length > 200) element.lastElementChild.remove();
 }
 

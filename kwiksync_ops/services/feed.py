@@ -1,0 +1,91 @@
+"""The activity log: what began, what was written, what ended, in the order in which it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.storage import activity, sync_log
+from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.vocabulary import SyncStatus
+
+AUDITED = ("sync", "batch", "error", "conflict", "record", "mapping", "table")
+ROWS_READ = 200
+OVERLAP = timedelta(seconds=30)
+"""So late may a row become visible, behind newer ones; who reads drops what they have seen, by its id."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """`id` is the same however often it is read. `run_id` is empty where no run made it."""
+
+    id: str
+    at: datetime
+    kind: str
+    text: str
+    status: str = ""
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far the log was read: the number of the last audit row, and the time of the last event."""
+
+    number: int = 0
+    at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+    def __str__(self) -> str:
+        return f"{self.number}-{int(self.at.timestamp() * 1000)}"
+
+
+def place_of(text: str) -> Place:
+    """Raises ConfigurationError for what is no place."""
+    number, _, moment = text.partition("-")
+    if not (number.isascii() and number.isdigit() and moment.isascii() and moment.isdigit() and len(text) < 40):
+        raise ConfigurationError(f"{text[:40]!r} is no place in the activity log.", remedy="Take it as it came.")
+    try:
+        return Place(int(number), datetime.fromtimestamp(int(moment) / 1000, UTC))
+    except (OverflowError, ValueError, OSError) as exc:
+        raise ConfigurationError(f"{text[:40]!r} is no place in time.", remedy="Take it as it came.") from exc
+
+
+def read_feed(hub: Hub, after: Place, *, limit: int) -> tuple[list[Event], Place]:
+    """What happened behind a place, newest first, and the new place."""
+    with hub.read() as connection:
+        audited = activity.audited_after(connection, after.number, AUDITED, limit=limit)
+        rows = [dict(row) for row in sync_log.latest(connection, limit=ROWS_READ)]
+    events = [event for row in rows for event in _of_log(row) if event.at > after.at - OVERLAP]
+    events += [_of_audit(row) for row in audited]
+    events.sort(key=lambda event: (event.at, event.id), reverse=True)
+    number = max((row["number"] for row in audited), default=after.number)
+    return events[:limit], Place(number, max((event.at for event in events), default=after.at))
+
+
+def _of_log(row: Mapping[str, Any]) -> Iterator[Event]:
+    about = f"{row['table_name']} {'from' if row['direction'] == 'inbound' else 'to'} {row['system']}"
+    yield Event(f"b{row['sys_id']}", row["started"], "begin", f"{about}: {row['mode']} begins", "", row["run_id"])
+    if row["ended"] and row["status"] != SyncStatus.RUNNING:
+        yield Event(f"e{row['sys_id']}", row["ended"], "end", f"{about}: {_outcome(row)}", row["status"], row["run_id"])
+
+
+def _outcome(row: Mapping[str, Any]) -> str:
+    told = [f"{row[name]:,} {name}" for name in ("created", "updated", "deleted") if row[name]]
+    if row["failed"]:
+        told.append(f"{row['failed']:,} put aside")
+    return ", ".join(told) or row["message"] or "nothing to change"
+
+
+def _of_audit(row: Mapping[str, Any]) -> Event:
+    details = row["details"]
+    figures = [
+        f"{details[name]:,} {name}"
+        for name in ("created", "updated", "deleted", "sent", "confirmed")
+        if details.get(name)
+    ]
+    verb = row["action"].replace(".", " ").replace("_", " ")
+    told = f": {', '.join(figures)}" if figures else f", by {row['who']}"
+    at = datetime.fromisoformat(row["at"])
+    return Event(f"a{row['number']}", at, row["action"], f"{verb}: {row['object']}{told}", "", row["run_id"] or "")
