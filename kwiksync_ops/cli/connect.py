@@ -61,7 +61,9 @@ def connect(
     calls: Annotated[
         int, typer.Option("--calls-per-minute", min=1, max=100_000, metavar="N", help="At most so many calls to it.")
     ] = CALLS_PER_MINUTE,
-    timezone: Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Of times that name no zone.")] = "UTC",
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="Of the schedule, and of times that name none.")
+    ] = "UTC",
     schedule: Annotated[
         str | None, typer.Option("--schedule", metavar="CRON", help="When it syncs.", show_default="by hand")
     ] = None,
@@ -83,6 +85,7 @@ def connect(
 
     Exits with 3 where one of the ten previewed records of a table would be rejected.
     """
+    from kwiksync_ops.services.discovery import UTC_KINDS
     from kwiksync_ops.services.proposals import Wishes
 
     _refuse_unknown_kind(kind)
@@ -92,7 +95,7 @@ def connect(
         parse_pairs(keys or (), "--key"),
         parse_pairs(cursors or (), "--cursor"),
         parse_fields(fields or ()),
-        _zone(timezone),
+        "UTC" if kind in UTC_KINDS else _zone(timezone),
     )
     answers = Answers(
         kind,
@@ -102,6 +105,7 @@ def connect(
         catalogue,
         parse_options(options or ()),
         wishes,
+        _zone(timezone),
         calls,
         schedule,
         description,
@@ -110,7 +114,7 @@ def connect(
     )
     with open_session() as session:
         walk = Walk(session, output, person, answers)
-        walk.refuse_overwrite()
+        walk.refuse_early()
         walk.explore()
         walk.review()
         previews = walk.preview()

@@ -25,7 +25,6 @@ _OBJECTS = (
     Field("No", is_number=True),
     Field("Object", style="bold", shortest=16),
     Field("Label", shortest=10),
-    Field("Records", is_number=True),
     Field("Looks like", style="green"),
 )
 _SAMPLED = (
@@ -47,11 +46,8 @@ _MATCHES = (
 
 
 def show_objects(output: Output, objects: Sequence[ObjectInfo], likely: Mapping[str, str]) -> None:
-    rows = (
-        (at, info.name, info.label or NONE, info.records, likely.get(info.name, NONE))
-        for at, info in enumerate(objects, 1)
-    )
-    output.table(_OBJECTS, list(rows))
+    rows = [(at, info.name, info.label or NONE, likely.get(info.name, NONE)) for at, info in enumerate(objects, 1)]
+    output.table(_OBJECTS, rows)
 
 
 def show_sampled(output: Output, objects: Sequence[Inspected], proposals: Sequence[TableProposal]) -> None:

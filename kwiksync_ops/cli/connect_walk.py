@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kwiksync_ops.services.discovery import Explorer, Inspected
     from kwiksync_ops.services.preview import Preview
     from kwiksync_ops.services.proposals import TableProposal, Wishes
+    from kwiksync_ops.services.system_files import SystemDraft
 
 _MOST_SHOWN = 200
 
@@ -41,6 +42,7 @@ class Answers:
     catalogue: str
     options: KindOptions
     wishes: Wishes
+    timezone: str
     calls_per_minute: int
     schedule: str | None
     description: str
@@ -63,10 +65,11 @@ class Walk:
         self._wishes = answers.wishes
         self.proposals: list[TableProposal] = []
 
-    def refuse_overwrite(self) -> None:
-        """Before anything is called: what is there already is no surprise at the end."""
-        from kwiksync_ops.services.system_files import files_in_the_way, refused_overwrite
+    def refuse_early(self) -> None:
+        """What would end badly after all questions is told before the first one."""
+        from kwiksync_ops.services.system_files import files_in_the_way, refuse_bad_settings, refused_overwrite
 
+        refuse_bad_settings(self._draft())
         there = files_in_the_way(self._session.settings.include, self._answers.system)
         if there and not self._answers.replaces:
             raise refused_overwrite(there)
@@ -104,20 +107,9 @@ class Walk:
 
     def write(self) -> list[Path]:
         """Write the files, if the person agrees; and store the Customer Key that was given."""
-        from kwiksync_ops.services.system_files import SystemDraft, draft_files, write_system
+        from kwiksync_ops.services.system_files import draft_files, write_system
 
-        answers = self._answers
-        draft = SystemDraft(
-            answers.system,
-            answers.kind,
-            answers.connection,
-            self.proposals,
-            options=answers.options.system,
-            description=answers.description,
-            schedule=answers.schedule,
-            timezone=self._wishes.timezone,
-            calls_per_minute=answers.calls_per_minute,
-        )
+        answers, draft = self._answers, self._draft()
         names = ", ".join(str(path) for path in draft_files(draft))
         if not self._person.agrees(f"Write {names} below {self._session.settings.include}?"):
             raise typer.Abort
@@ -143,6 +135,22 @@ class Walk:
             self._output.say(f"{count(rejected, 'record')} of the previews would be rejected.", style="yellow")
         following = f"Now: kwiksync plan {name}, kwiksync apply {name}, kwiksync sync {name} --mode preview."
         self._output.say(following if files else "Nothing was written.", style="green" if files else "")
+
+    def _draft(self) -> SystemDraft:
+        from kwiksync_ops.services.system_files import SystemDraft
+
+        answers = self._answers
+        return SystemDraft(
+            answers.system,
+            answers.kind,
+            answers.connection,
+            self.proposals,
+            options=answers.options.system,
+            description=answers.description,
+            schedule=answers.schedule,
+            timezone=answers.timezone,
+            calls_per_minute=answers.calls_per_minute,
+        )
 
     def _open(self) -> Explorer:
         from kwiksync_ops.services.discovery import Explorer

@@ -21,7 +21,6 @@ class ObjectInfo:
 
     name: str
     label: str = ""
-    records: int | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ from kwiksync_ops.vocabulary import RECORD_TABLES, TABLE_PREFIX
 SAMPLE_RECORDS = 1_000
 """References are known by their values, so that a few records would tell little. It is one page, one call."""
 
+UTC_KINDS = ("servicenow",)
+"""Kinds whose times are UTC where they name no zone."""
+
 _LIKELY, _CANDIDATES, _SHOWN = 0.6, 3, 12
 _CONNECTIONS = {
     "files": ("kwiksync_files", "sftp://files.example.com/in", " --conn-login … --conn-password …"),

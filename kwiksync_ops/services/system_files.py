@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kwiksync_ops.connectors import registry
 from kwiksync_ops.declared.writer import yaml_text
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.files import mapping_text
 from kwiksync_ops.services.declared_mappings import read_declared_mappings
 from kwiksync_ops.services.proposals import TableProposal
+from kwiksync_ops.system_spec.loader import load_system
 from kwiksync_ops.system_spec.spec import CursorSpec
-from kwiksync_ops.vocabulary import CALLS_PER_MINUTE
+from kwiksync_ops.vocabulary import CALLS_PER_MINUTE, RECORD_TABLES
 
 SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
@@ -29,7 +31,7 @@ class SystemDraft:
     system: str
     kind: str
     connection: str
-    tables: Sequence[TableProposal]
+    tables: Sequence[TableProposal] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     schedule: str | None = None
@@ -48,6 +50,27 @@ def files_in_the_way(include: Path, system: str, tables: Sequence[str] = ()) -> 
     systems = [include / "systems" / f"{system}{ending}" for ending in (".yaml", ".yml")]
     mappings = [include / _mapping_path(system, table) for table in tables]
     return [path for path in (*systems, *mappings) if path.exists()]
+
+
+def refuse_bad_settings(draft: SystemDraft) -> None:
+    """What can be told before the system is called: its name, schedule and options; its tables are not looked at.
+
+    Raises:
+        ConfigurationError: with everything that is wrong.
+    """
+    stand_in = {"table": next(iter(RECORD_TABLES)), "source": "-", "key": "-"}
+    document = {**_head(draft, draft.options), "tables": [stand_in]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{draft.system}.yaml"
+        path.write_text(yaml_text(document), encoding="utf-8")
+        try:
+            load_system(path, None)
+            faults = registry.option_faults(draft.kind, draft.options)
+        except ConfigurationError as exc:
+            faults = tuple(fault.replace(f"{folder}/", "") for fault in exc.faults)
+    if faults:
+        remedy = "Correct the option of this command that it comes from."
+        raise ConfigurationError("The system's settings can't be used:", faults=faults, remedy=remedy)
 
 
 def write_system(include: Path, draft: SystemDraft, *, replaces: bool = False) -> list[Path]:
@@ -85,7 +108,12 @@ def refused_overwrite(paths: Sequence[Path]) -> ConfigurationError:
 
 
 def _document(draft: SystemDraft) -> dict[str, Any]:
-    shared, calls = _shared_options(draft), draft.calls_per_minute
+    shared = _shared_options(draft)
+    return {**_head(draft, shared), "tables": [_table_document(draft.kind, shared, table) for table in draft.tables]}
+
+
+def _head(draft: SystemDraft, options: Mapping[str, Any]) -> dict[str, Any]:
+    calls = draft.calls_per_minute
     head: dict[str, Any] = {
         "system": draft.system,
         "kind": draft.kind,
@@ -95,10 +123,9 @@ def _document(draft: SystemDraft) -> dict[str, Any]:
         "schedule": draft.schedule,
         "timezone": draft.timezone if draft.timezone != "UTC" else None,
         "limits": {"calls_per_minute": calls} if calls != CALLS_PER_MINUTE else None,
-        draft.kind: shared or None,
+        draft.kind: dict(options) or None,
     }
-    tables = [_table_document(draft.kind, shared, table) for table in draft.tables]
-    return {**{name: value for name, value in head.items() if value is not None}, "tables": tables}
+    return {name: value for name, value in head.items() if value is not None}
 
 
 def _shared_options(draft: SystemDraft) -> dict[str, Any]:

@@ -240,6 +240,7 @@ def test_options_say_what_is_better_known(neo: Cli) -> None:
         (["connect", "rest", "--yes", "--name", "neo", "--customer-key-file", "/no/such"], 2, "can't be read"),
         (["connect", "rest", "--yes", "--name", "neo"], 1, "has no list of its objects"),
         (["connect", "rest", "--yes", "--name", "neo", "--option", "recordspath=a", "-o", "/x"], 1, "records_path"),
+        (["connect", "rest", "--yes", "--name", "neo", "--schedule", "at noon"], 1, "not a cron expression"),
     ],
 )
 def test_what_can_not_be_used_is_named(neo: Cli, given: list[str], code: int, said: str) -> None:

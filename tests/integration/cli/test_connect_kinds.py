@@ -309,7 +309,9 @@ def test_a_user_who_may_not_read_the_dictionary_connects_by_the_records(applied:
         instance.controls.deny_table(table)
     answer = applied("connect", "servicenow", "--name", "neo", "--yes")
     assert "has no list of its objects" in answer.error
-    found = connected(applied, "servicenow", "--object", "incident")
+    found = connected(applied, "servicenow", "--object", "incident", "--timezone", "Europe/Berlin")
+    assert system_file(applied)["timezone"] == "Europe/Berlin"
+    assert "timezone" not in system_file(applied)["tables"][0]["cursor"]
     assert sources(found["tickets"])["external_id"] == "sys_id"
     assert found["tickets"]["cursor"]["field"] == "sys_updated_on"
 

@@ -14,7 +14,13 @@ from kwiksync_ops.mapping.proposals.profile import profile_records
 from kwiksync_ops.services.declared_mappings import read_declared_mappings
 from kwiksync_ops.services.discovery import Inspected
 from kwiksync_ops.services.proposals import choose_tables, propose
-from kwiksync_ops.services.system_files import SystemDraft, draft_files, files_in_the_way, write_system
+from kwiksync_ops.services.system_files import (
+    SystemDraft,
+    draft_files,
+    files_in_the_way,
+    refuse_bad_settings,
+    write_system,
+)
 from kwiksync_ops.system_spec.loader import load_system
 
 OPTIONS: dict[str, Any] = {"records_path": "data", "pagination": {"type": "offset"}}
@@ -97,6 +103,24 @@ def test_a_draft_with_a_fault_writes_nothing(tmp_path: Path) -> None:
     assert any("'at noon' is not a cron expression" in fault for fault in caught.value.faults)
     assert not any(str(tmp_path) in fault for fault in caught.value.faults)
     assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"schedule": "at noon"}, "'at noon' is not a cron expression"),
+        ({"options": {"recordspath": "x"}}, "Did you mean 'records_path'"),
+        ({"options": {"time_format": "QQ"}}, "time_format"),
+        ({"options": {"token": "abc-def-123"}}, "looks like a secret"),
+        ({"timezone": "Berlin"}, "not an IANA time zone"),
+    ],
+)
+def test_bad_settings_are_told_before_there_are_tables(changes: dict[str, Any], fault: str) -> None:
+    refuse_bad_settings(draft(tables=()))
+    with pytest.raises(ConfigurationError) as caught:
+        refuse_bad_settings(draft(tables=(), **changes))
+    assert any(fault in told for told in caught.value.faults), caught.value.faults
+    assert not any("/tmp" in told for told in caught.value.faults)
 
 
 @pytest.mark.parametrize("stopped_at", [0, 1, 2])
