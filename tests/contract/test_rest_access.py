@@ -189,3 +189,24 @@ def test_a_check_by_a_body_tells_the_error_that_comes_with_status_200(bench: Ben
     with pytest.raises(SystemUnavailableError, match="no rights"):
         bench.source(options).check()
     assert bench.server.requests[0].method == "POST"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Response(200, b"<html>", {"Content-Type": "text/html"}), "has no session"),
+        (json_response({"result": [7, {"no": "text"}]}), "has no session"),
+        (json_response({"result": [7, "two\nlines"]}), "can stand in no header"),
+        (json_response({"error": "blocked"}, 403), "Logging in at"),
+    ],
+)
+def test_a_login_whose_answer_serves_not_is_told(bench: Bench, answer: Response, says: str) -> None:
+    bench.server.on("/api/rpc", answer)
+    with pytest.raises(AuthenticationError, match=says):
+        list(bench.source(RPC, login=LOGIN, password=PASSWORD).read(RPC_READ))
+
+
+def test_a_check_finds_a_web_page_and_says_so(bench: Bench) -> None:
+    bench.server.on("/api/", Response(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}))
+    bench.server.on("/api", Response(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}))
+    assert "That is a web page" in bench.target({"error_path": "error"}).check()
