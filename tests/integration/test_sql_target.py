@@ -358,3 +358,18 @@ def test_only_what_is_named_is_sent(postgresql_db: SqlDatabase) -> None:
         assert [target.sends(REQUEST, action) for action in Action] == [False, True, False]
         assert target.sends_changes_only(REQUEST)
         assert target.call_records(REQUEST, Action.UPDATE) == 7
+
+
+def test_a_key_is_found_as_the_database_compares_it(any_db: SqlDatabase) -> None:
+    column = {
+        "sqlite": "text COLLATE NOCASE",
+        "postgresql": "char(5)",
+        "mariadb": "varchar(5) COLLATE utf8mb4_general_ci",
+    }
+    any_db.execute(
+        f"CREATE TABLE t (id {column[any_db.product]} PRIMARY KEY, name varchar(20))",
+        "INSERT INTO t VALUES ('K1', 'old')",
+    )
+    key = "K1" if any_db.product == "postgresql" else "k1"
+    assert outcomes(push(any_db, replace(delivery(1, Action.UPDATE, name="new"), key=key))) == ["confirmed"]
+    assert any_db.rows("SELECT name FROM t") == [("new",)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.http.address import guard_for
 from kwiksync_ops.connectors.sql import drivers
 from kwiksync_ops.connectors.sql.address import parse_address, route_to
 from kwiksync_ops.connectors.sql.failures import Failures, driver_error
@@ -83,6 +84,7 @@ class Database:
         self.address = parse_address(credentials.base_url)
         self.redactor = Redactor(credentials.secrets)
         self.failures = Failures(self.address, self.redactor)
+        self._allowed = _hosts(credentials, self.own)
 
     def __repr__(self) -> str:
         return f"Database({str(self.address)!r})"
@@ -94,7 +96,7 @@ class Database:
             ConfigurationError: they are not valid, or the table opens addresses that the system does not.
         """
         options = parse_options(merge_options(self._options, table))
-        if options.allow_hosts != self.own.allow_hosts and self._options:
+        if options.allow_hosts != self.own.allow_hosts:
             raise ConfigurationError(
                 f"The table of {source} sets allow_hosts.",
                 remedy="Set it in the sql options of the system: it holds for all of it.",
@@ -102,17 +104,23 @@ class Database:
         return options
 
     @contextmanager
-    def session(self, options: SqlOptions, what: str) -> Iterator[Session]:
+    def session(self, options: SqlOptions, what: str, *, calls: int = 0) -> Iterator[Session]:
         """A connection in a transaction, which is rolled back in the end unless it was committed.
+
+        Args:
+            calls: so many statements are waited for before it begins, and none within it: locks are held in there.
 
         Raises:
             KwikSyncError: in place of what the driver raises, here or within the block.
         """
+        for _ in range(calls):
+            with self.call():
+                pass
         with self.failing(what):
             with self.call():
                 connection = self._engine(options).connect()
             try:
-                session = Session(self, connection, options)
+                session = Session(self, connection, options, is_prepaid=calls > 0)
                 session.begin()
                 yield session
             finally:
@@ -147,10 +155,9 @@ class Database:
 
     def _engine(self, options: SqlOptions) -> sa.Engine:
         wanted = drivers.Wanted(self._credentials, options.timeouts, self.writes)
-        allowed = (*self._credentials.allow_hosts, *options.allow_hosts)
 
         def connect() -> Any:
-            route = route_to(self.address, allowed, has_ca_file=self._credentials.ca_file is not None)
+            route = route_to(self.address, self._allowed, has_ca_file=self._credentials.ca_file is not None)
             return drivers.connect(self.address, route, wanted)
 
         return sa.create_engine(self.address.dialect_url, creator=connect, poolclass=NullPool)
@@ -159,13 +166,16 @@ class Database:
 class Session:
     """One connection in one transaction. `run` and `stream` give the driver's own rows."""
 
-    def __init__(self, database: Database, connection: sa.Connection, options: SqlOptions) -> None:
+    def __init__(
+        self, database: Database, connection: sa.Connection, options: SqlOptions, *, is_prepaid: bool = False
+    ) -> None:
+        self._is_prepaid = is_prepaid
         self.database = database
         self.connection = connection
         self.options = options
         self.backend = "mysql" if database.address.backend == "mariadb" else database.address.backend
         self.now: datetime | None = None
-        self.calls = 1
+        self._cursors = 0
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -235,8 +245,8 @@ class Session:
     def _execute(self, statement: sa.Executable, *, is_streamed: bool) -> Any:
         text, values = compiled(statement, self.dialect)
         cursor = self._cursor(is_streamed=is_streamed)
-        self.calls += 1
-        with self.database.call():
+        self._cursors += 1
+        with nullcontext() if self._is_prepaid else self.database.call():
             cursor.execute(text, values)
         return cursor
 
@@ -253,7 +263,7 @@ class Session:
     def _cursor(self, *, is_streamed: bool) -> Any:
         raw: Any = self.connection.connection.dbapi_connection
         if is_streamed and self.backend == "postgresql":
-            return raw.cursor(f"kwiksync_{self.calls}")
+            return raw.cursor(f"kwiksync_{self._cursors}")
         if is_streamed and self.backend == "mysql":
             from pymysql.cursors import SSCursor  # type: ignore[import-untyped]  # it ships no types
 
@@ -267,6 +277,17 @@ def compiled(statement: sa.Executable, dialect: sa.Dialect) -> tuple[str, Mappin
     values = found.params
     positions = getattr(found, "positiontup", None)
     return str(found), values if positions is None else tuple(values[name] for name in positions)
+
+
+def _hosts(credentials: Credentials, options: SqlOptions) -> tuple[str, ...]:
+    hosts = (*credentials.allow_hosts, *options.allow_hosts)
+    try:
+        guard_for(hosts)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"allow_hosts is not valid: {exc}.", remedy="Correct it in the connection's form."
+        ) from exc
+    return hosts
 
 
 def _names(cursor: Any) -> list[str]:

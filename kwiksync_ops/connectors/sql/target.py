@@ -21,6 +21,9 @@ from kwiksync_ops.errors import ConfigurationError, FatalError, KwikSyncError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.vocabulary import Action
 
+STATEMENTS = 3
+"""Of one call, beside the connection: rows are looked up, written and read back. Halves count as their whole."""
+
 
 class SqlTarget:
     """One database. Each call has a connection of its own."""
@@ -53,7 +56,7 @@ class SqlTarget:
         is_committing = False
         receipts: dict[str, Receipt] = {}
         try:
-            with self._database.session(options, f"Writing to {request.source}") as session:
+            with self._database.session(options, f"Writing to {request.source}", calls=STATEMENTS) as session:
                 writing = Writing(session, self._table(session, request))
                 writing.write(deliveries)
                 is_committing, receipts = True, writing.receipts
@@ -79,7 +82,7 @@ class SqlTarget:
         """See `Target.look`. A database that can't be asked now is told by a `retry_after_s`."""
         options, _ = self._push(request)
         try:
-            with self._database.session(options, f"Looking into {request.source}") as session:
+            with self._database.session(options, f"Looking into {request.source}", calls=1) as session:
                 return self._look(session, self._table(session, request), deliveries)
         except FatalError:
             raise

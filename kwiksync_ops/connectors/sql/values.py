@@ -140,7 +140,14 @@ def _is_plain(values: Sequence[Any]) -> bool:
     if types <= _NUMBERS:
         numbers = [value for value in values if value is not None]
         return not numbers or (min(numbers) >= -(2**63) and max(numbers) < 2**63)
-    return types <= _DECIMALS and all(value is None or _is_fit_decimal(value) for value in values)
+    return types <= _DECIMALS and _are_short_decimals(values)
+
+
+def _are_short_decimals(values: Sequence[Any]) -> bool:
+    """Whether their texts show at once that they are finite numbers of a few digits."""
+    texts = [str(value) for value in values if value is not None]
+    joined = "".join(texts)
+    return all(sign not in joined for sign in "EeNn") and max(map(len, texts), default=0) <= MAX_DIGITS
 
 
 def _each(values: Sequence[Any], name: str, form: BytesForm, faults: dict[int, Fault]) -> list[Any]:

@@ -91,7 +91,9 @@ class TableWriter:
             rows: dict[str, Stored] = {}
             for start in range(0, len(mine), IN_AT_ONCE):
                 rows |= self._rows(session, by, [item.identity for item in mine[start : start + IN_AT_ONCE]], lock=lock)
-            found |= {item.id: rows[item.name] for item in mine if item.name in rows}
+            alike = {_folded(name): stored for name, stored in rows.items()}
+            told = ((item.id, rows.get(item.name) or alike.get(_folded(item.name))) for item in mine)
+            found |= {id_: stored for id_, stored in told if stored}
         return found
 
     def _rows(self, session: Session, by: ColumnInfo, identities: Sequence[Any], *, lock: bool) -> dict[str, Stored]:
@@ -207,8 +209,7 @@ class Writing:
         """Apply to all; where the database refuses that, to halves of them, down to the records that spoil it."""
         savepoint = self._session.connection.begin_nested()
         try:
-            with self._session.database.call():
-                apply(items)
+            apply(items)
             savepoint.commit()
             return set()
         except DBAPIError as exc:
@@ -317,6 +318,11 @@ def _numbered(item: Item, names: Sequence[str]) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else str(plain(value, "base64"))
+
+
+def _folded(name: str) -> str:
+    """As those databases compare that take no notice of case and blanks at the end."""
+    return name.casefold().rstrip(" ")
 
 
 def _shown(value: Any) -> str:

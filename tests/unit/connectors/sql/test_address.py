@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.sql.address import Address, Route, parse_address, route_to
+from kwiksync_ops.connectors.sql.database import Database
 from kwiksync_ops.errors import ConfigurationError, InsecureTransportError
+from kwiksync_ops.rate_limit import Unlimited
 
 
 @pytest.mark.parametrize(
@@ -89,3 +92,15 @@ def test_a_socket_is_this_machine_itself() -> None:
 def test_an_address_shows_no_more_than_where_it_is() -> None:
     assert str(parse_address("postgresql://db/erp")) == "postgresql://db:5432/erp"
     assert str(parse_address("sqlite:////data/erp.db")) == "sqlite:////data/erp.db"
+
+
+def test_faulty_networks_of_a_connection_are_told() -> None:
+    credentials = Credentials("postgresql://db/erp", allow_hosts=("10.0.0.0/99",))
+    with pytest.raises(ConfigurationError, match="allow_hosts"):
+        Database(credentials, {}, Unlimited())
+
+
+def test_a_table_opens_no_address_that_its_system_does_not() -> None:
+    database = Database(Credentials("postgresql://db/erp"), {}, Unlimited())
+    with pytest.raises(ConfigurationError, match="allow_hosts"):
+        database.options("t", {"allow_hosts": ["localhost"]})
