@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +45,8 @@ def draft_files(draft: SystemDraft) -> dict[Path, str]:
     return {**mappings, Path("systems") / f"{draft.system}.yaml": yaml_text(_document(draft))}
 
 
-def files_in_the_way(include: Path, system: str, tables: Sequence[str] = ()) -> list[Path]:
-    """What would be overwritten: the system's file, whatever its ending, and the mappings of these tables."""
+def files_in_the_way(include: Path, system: str, tables: Iterable[str] = RECORD_TABLES) -> list[Path]:
+    """What would be overwritten: the system's file, whatever its ending, and the mappings of these tables, or of any."""
     systems = [include / "systems" / f"{system}{ending}" for ending in (".yaml", ".yml")]
     mappings = [include / _mapping_path(system, table) for table in tables]
     return [path for path in (*systems, *mappings) if path.exists()]

@@ -199,6 +199,15 @@ def test_what_is_there_already_is_kept_unless_it_is_said(neo: Cli, running_erp: 
     assert "# mine" not in path.read_text()
 
 
+def test_a_mapping_that_lies_there_is_told_before_the_system_is_called(neo: Cli) -> None:
+    mine = neo.include / "mappings" / "neo" / "tickets.json"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    answer = neo(*words(neo, "--yes", "--object", "/no/such/path=tickets"))
+    assert "tickets.json" in answer.error
+    assert mine.read_text() == "mine"
+
+
 def test_options_say_what_is_better_known(neo: Cli) -> None:
     answer = neo.ok(
         *words(neo, "--json", "--object", "/api/v1/projects=deliverables"),
