@@ -46,7 +46,7 @@ def draft_files(draft: SystemDraft) -> dict[Path, str]:
 
 
 def files_in_the_way(include: Path, system: str, tables: Iterable[str] = RECORD_TABLES) -> list[Path]:
-    """What would be overwritten: the system's file, whatever its ending, and the mappings of these tables, or of any."""
+    """What would be overwritten: the system's file, whatever its ending, and its mappings of these tables."""
     systems = [include / "systems" / f"{system}{ending}" for ending in (".yaml", ".yml")]
     mappings = [include / _mapping_path(system, table) for table in tables]
     return [path for path in (*systems, *mappings) if path.exists()]
