@@ -5,14 +5,15 @@ Its packages are set up once in build/cap; that takes npm, and a Node.js of its 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
-import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import trustme
@@ -99,19 +100,20 @@ def running_cap(folder: Path, authority: trustme.CA, data: dict[str, str]) -> It
 
 
 def _packages() -> Path:
-    """The packages, set up once for each list of them."""
-    stamp = HOME / ".made"
+    """The packages, set up once for each list of them, however many tests begin at the same time."""
     wanted = json.dumps({"private": True, "dependencies": PACKAGES})
-    if not (stamp.exists() and stamp.read_text() == wanted):
-        shutil.rmtree(HOME, ignore_errors=True)
-        HOME.mkdir(parents=True)
-        (HOME / "package.json").write_text(wanted)
+    home = HOME / hashlib.sha256(wanted.encode()).hexdigest()[:16]
+    if not home.exists():
+        HOME.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=HOME))
+        (fresh / "package.json").write_text(wanted)
         command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"npm could not set up SAP CAP: {done.stderr[-1000:]}")
-        stamp.write_text(wanted)
-    return HOME / "node_modules"
+        with suppress(OSError):  # another test was faster
+            fresh.rename(home)
+    return home / "node_modules"
 
 
 def _write_project(folder: Path, modules: Path, authority: trustme.CA, data: dict[str, str]) -> None:
