@@ -70,7 +70,10 @@ def detect_epoch(numbers: Sequence[str]) -> Notation | None:
 
 
 def readable_share(format: str, texts: Sequence[str]) -> float:
-    moments = compile_moments(format)
+    try:
+        moments = compile_moments(format)
+    except ValueError:
+        return 0.0
     return sum(_reads(moments.wall, text) for text in texts) / len(texts) if texts else 0.0
 
 
@@ -116,7 +119,8 @@ def _notations(texts: Sequence[str], day_first: bool | None) -> Iterator[Notatio
     found = [(_DAY.match(day), time) for day, time in split]
     days = [day for day, _ in found if day]
     times = [time for _, time in found if time]
-    if len(days) < len(texts) or len(times) not in (0, len(texts)):
+    orders = {tuple(part for part, value in day.groupdict().items() if value) for day in days}
+    if len(days) < len(texts) or len(orders) > 1 or len(times) not in (0, len(texts)):
         return
     prefix = "ddd, " if all("," in text[:12] for text in texts) else "ddd "
     weekday = prefix if all(_WEEKDAY.match(text) for text in texts) else ""

@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kwiksync_ops.mapping.moments import parse_moment
 from kwiksync_ops.mapping.notation import NotationWriter
-from kwiksync_ops.mapping.proposals.notations import detect_epoch, detect_notation, tells_day_first
+from kwiksync_ops.mapping.proposals.notations import (
+    READABLE_SHARE,
+    detect_epoch,
+    detect_notation,
+    readable_share,
+    tells_day_first,
+)
 
 MOMENTS = [datetime(2023, 11, 2, 7, 5, 9, tzinfo=UTC) + timedelta(days=17 * at, minutes=531 * at) for at in range(60)]
 
@@ -57,6 +65,26 @@ def test_the_notation_is_the_narrowest_that_fits(texts: list[str], format: str, 
 @pytest.mark.parametrize("texts", [[], ["hello"], ["4230N 00131E"], ["5/2024"], ["13/13/2024"], ["1.2.3.4"], [""]])
 def test_texts_that_are_no_dates_have_no_notation(texts: list[str]) -> None:
     assert detect_notation(texts) is None
+
+
+def test_two_orders_in_one_field_are_no_notation() -> None:
+    assert detect_notation(["2024/01/05", "05/01/2024"]) is None
+
+
+PARTS = st.lists(
+    st.sampled_from(
+        [*"0123456789", "2024", "31", "12", "/", "-", ".", ":", " ", "T", "Z", ",", "Jan", "May", "PM", "+01:00"]
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the texts
+@given(st.lists(PARTS.map("".join) | st.text(max_size=8), max_size=6))
+def test_no_text_makes_the_search_fail(texts: list[str]) -> None:
+    found = detect_notation(texts)
+    if found:
+        assert readable_share(found.format, texts) >= READABLE_SHARE
 
 
 def test_a_few_broken_dates_do_not_hide_the_notation_of_the_others() -> None:

@@ -7,9 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from kwiksync_ops.mapping.proposals.matching import MatchContext, propose_rules
 from kwiksync_ops.mapping.proposals.profile import Declared, FieldProfile, profile_records
-from kwiksync_ops.vocabulary import ColumnType
+from kwiksync_ops.vocabulary import RECORD_TABLES, ColumnType
+from tests.support.mappings import map_records
 
 
 def profile(*values: Any, name: str = "field", declared: Declared | None = None) -> FieldProfile:
@@ -98,3 +102,19 @@ def test_the_most_frequent_values_come_first() -> None:
     found = profile("b", "a", "a", "c")
     assert found.examples == ["a", "b", "c"]
     assert (found.longest, found.mean_length) == (1, 1.0)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text(max_size=12) | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the records
+@given(st.lists(st.dictionaries(st.sampled_from(["id", "state", "due_date", "opened_at"]), VALUES), max_size=4))
+def test_no_record_makes_a_profile_or_a_proposal_fail(records: list[dict[str, Any]]) -> None:
+    fields = profile_records(records)
+    rules = [match.rule for match in propose_rules(RECORD_TABLES["tickets"], fields, MatchContext())]
+    if rules:
+        map_records([{"id": "A1"}, *records], *rules)
