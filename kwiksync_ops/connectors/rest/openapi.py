@@ -52,46 +52,48 @@ def read_endpoints(document: Any, base_url: str) -> list[Endpoint]:
 
 def _prefix(document: Mapping[str, Any], base_url: str) -> str:
     """What of the document's base path the base URL does not have."""
-    servers = document.get("servers") or [{}]
-    told = document.get("basePath") or urlsplit(str(servers[0].get("url", ""))).path
+    server = _mapping(next(iter(_list(document.get("servers"))), None))
+    told = document.get("basePath") or urlsplit(str(server.get("url", ""))).path
     own = urlsplit(base_url).path.rstrip("/")
     path = str(told).rstrip("/")
     return path.removeprefix(own) if path.startswith(own) else ""
 
 
 def _endpoint(document: Mapping[str, Any], prefix: str, path: str, item: Any) -> Endpoint | None:
-    get = item.get("get") if isinstance(item, Mapping) else None
-    if not isinstance(get, Mapping) or "{" in path:
+    item = _mapping(item)
+    get = _mapping(item.get("get"))
+    if not get or "{" in path:
         return None
     found = _list_of(document, _answer_schema(document, get))
     if found is None:
         return None
     records_path, record = found
-    declared = [_resolved(document, each) for each in (*item.get("parameters", ()), *get.get("parameters", ()))]
+    parameters = (*_list(item.get("parameters")), *_list(get.get("parameters")))
+    declared = [_resolved(document, each) for each in parameters]
     params = frozenset(str(each.get("name")) for each in declared if each.get("in") == "query")
     fields = tuple(_fields(document, record))
-    label = str(get.get("summary") or next(iter(get.get("tags", ())), ""))
+    label = str(get.get("summary") or next(iter(_list(get.get("tags"))), ""))
     return Endpoint(prefix + path, label, records_path, fields, params)
 
 
 def _answer_schema(document: Mapping[str, Any], get: Mapping[str, Any]) -> Mapping[str, Any]:
-    responses = get.get("responses", {})
+    responses = _mapping(get.get("responses"))
     answer = _resolved(document, responses.get("200") or responses.get(200) or responses.get("default") or {})
     if "schema" in answer:
         return _resolved(document, answer["schema"])
-    content = answer.get("content", {})
-    media: Mapping[str, Any] = next((content[kind] for kind in content if "json" in kind or kind == "*/*"), {})
-    return _resolved(document, media.get("schema", {}))
+    content = _mapping(answer.get("content"))
+    media = _mapping(next((content[kind] for kind in content if "json" in kind or kind == "*/*"), None))
+    return _resolved(document, media.get("schema"))
 
 
 def _list_of(document: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
     """Where the records stand, and the schema of one."""
     if _type(schema) == "array":
-        return "", _resolved(document, schema.get("items", {}))
+        return "", _resolved(document, schema.get("items"))
     lists = {
-        name: _resolved(document, own.get("items", {}))
+        name: _resolved(document, own.get("items"))
         for name, own in _properties(document, schema).items()
-        if _type(own) == "array" and _properties(document, _resolved(document, own.get("items", {})))
+        if _type(own) == "array" and _properties(document, _resolved(document, own.get("items")))
     }
     usual = [name for name in _RECORDS if name in lists]
     name = next(iter(usual), next(iter(lists), None) if len(lists) == 1 else None)
@@ -99,7 +101,7 @@ def _list_of(document: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[st
 
 
 def _fields(document: Mapping[str, Any], record: Mapping[str, Any], prefix: str = "") -> Iterator[FieldInfo]:
-    required = set(record.get("required", ()))
+    required = _list(record.get("required"))
     for name, schema in _properties(document, record).items():
         kind = _type(schema)
         if kind == "object" and not prefix:
@@ -110,13 +112,14 @@ def _fields(document: Mapping[str, Any], record: Mapping[str, Any], prefix: str 
                 type=_TYPES.get((kind, str(schema.get("format", "")))) or _TYPES.get((kind, "")),
                 label=str(schema.get("title", "")),
                 required=name in required,
-                choices={str(value): str(value) for value in schema.get("enum", ()) if value is not None},
+                choices={str(value): str(value) for value in _list(schema.get("enum")) if value is not None},
             )
 
 
 def _properties(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    parts = [schema, *(_resolved(document, part) for part in schema.get("allOf", ()))]
-    return {name: _resolved(document, own) for part in parts for name, own in part.get("properties", {}).items()}
+    parts = [schema, *(_resolved(document, part) for part in _list(schema.get("allOf")))]
+    declared = (_mapping(part.get("properties")) for part in parts)
+    return {str(name): _resolved(document, own) for each in declared for name, own in each.items()}
 
 
 def _type(schema: Mapping[str, Any]) -> str:
@@ -124,6 +127,15 @@ def _type(schema: Mapping[str, Any]) -> str:
     if isinstance(kind, list):
         kind = next((each for each in kind if each != "null"), "")
     return str(kind or ("object" if "properties" in schema or "allOf" in schema else ""))
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    """The value, or nothing where it is not what the standard says."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _resolved(document: Mapping[str, Any], node: Any) -> Mapping[str, Any]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kwiksync_ops.connectors.rest.answer_shape import shape_of
+from kwiksync_ops.connectors.rest.options import option_faults
 
 ROWS = [{"id": 1}, {"id": 2}]
 
@@ -70,3 +73,23 @@ def test_that_there_is_more_is_noticed_even_where_no_way_to_it_is_told() -> None
     assert shape_of({"data": ROWS, "total": 3}, {}).says_more
     assert not shape_of({"data": ROWS, "total": 2, "has_more": False}, {}).says_more
     assert not shape_of(ROWS, {}).says_more
+
+
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["data", "next", "total", "page", "has_more", "links", "a.b", ""]), inner)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the answer
+@given(DOCUMENTS)
+def test_no_answer_makes_the_look_at_it_fail(document: Any) -> None:
+    try:
+        shape = shape_of(document, {})
+    except ValueError:
+        return
+    assert option_faults({"records_path": shape.records_path, "pagination": shape.pagination or {"type": "none"}}) == ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kwiksync_ops.connectors.rest.openapi import read_endpoints
 from kwiksync_ops.errors import ConfigurationError
@@ -108,3 +110,20 @@ def test_a_reference_that_leads_to_itself_ends() -> None:
 def test_another_document_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="no OpenAPI document"):
         read_endpoints(value, BASE)
+
+
+NAMES = ["paths", "/a", "get", "responses", "200", "content", "application/json", "schema", "type", "items", "$ref"]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["array", "object", "#/paths", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*NAMES, "properties", "allOf"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the document
+@given(st.dictionaries(st.sampled_from(["/a", "/b/{id}"]), VALUES), VALUES)
+def test_no_document_makes_the_reading_fail(paths: dict[str, Any], more: Any) -> None:
+    for endpoint in read_endpoints({"paths": paths, "servers": more, "components": more}, BASE):
+        assert endpoint.path in paths
