@@ -67,7 +67,9 @@ def from_literal(literal: str) -> str:
 
 def from_json(value: Any, edm_type: str | None) -> Any:
     """`/Date(…)/` as ISO text: without a zone for Edm.DateTime, which has none. Anything else as it is."""
-    found = _TICKS.fullmatch(value) if isinstance(value, str) and edm_type in (None, *MOMENTS) else None
+    if not isinstance(value, str) or not (edm_type is None or edm_type in MOMENTS):
+        return value
+    found = _TICKS.fullmatch(value)
     if not found:
         return value
     try:

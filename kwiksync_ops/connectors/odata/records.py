@@ -46,13 +46,13 @@ class RecordCleaner:
                 kind = type(value)
                 if kind is dict and "__deferred" in value:
                     continue
-                is_plain = kind is not dict and kind is not list and (self._version == "v4" or kind is not str)
+                is_plain = value[:6] != "/Date(" if kind is str else kind is not dict and kind is not list
                 cleaned[name] = value if is_plain else self._value(name, value, properties.get(name))
         return cleaned
 
     def _value(self, name: str, value: Any, declared: Property | None) -> Any:
         if isinstance(value, str):
-            return from_json(value, declared.type if declared else None)
+            return from_json(value, declared.type if declared else None) if self._version == "v2" else value
         if isinstance(value, dict) and isinstance(value.get("results"), list) and self._version == "v2":
             if value.get("__next"):
                 raise CutRecordError(name)
