@@ -21,6 +21,7 @@ from demo_workspace import FOLDER, HOST, ROOT, DemoError, Ports, write_secret
 HOME = FOLDER / "airflow"
 LOG = FOLDER / "airflow.log"
 USER = "admin"
+TRIES = 5
 START_S = 180
 DAG_S = 120
 POLL_S = 0.5
@@ -113,10 +114,16 @@ class Airflow:
         return "\n".join(f"{error['filename']}: {error['stack_trace'].strip()}" for error in errors)
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            return _json(self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options))
-        except requests.ConnectionError as exc:
-            raise DemoError("Airflow does not answer any more.", remedy="Look into its log.", log=LOG) from exc
+        """A question is asked again where a busy machine does not answer it in time."""
+        for left in reversed(range(TRIES if method == "GET" else 1)):
+            try:
+                return _json(self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options))
+            except requests.Timeout as exc:
+                if not left:
+                    raise DemoError("Airflow did not answer in time.", remedy="Look into its log.", log=LOG) from exc
+            except requests.ConnectionError as exc:
+                raise DemoError("Airflow does not answer any more.", remedy="Look into its log.", log=LOG) from exc
+        raise AssertionError("unreachable")  # pragma: no cover
 
     def _is_healthy(self) -> bool:
         try:
