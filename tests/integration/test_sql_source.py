@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +37,8 @@ from kwiksync_ops.rate_limit import Unlimited
 from kwiksync_ops.testing import ManualClock
 from tests.support.mariadb import HAS_MARIADB
 from tests.support.sql_database import PRODUCTS, SqlDatabase, open_database
+from tests.support.tls_postgresql import HAS_TLS_POSTGRESQL, running_tls_postgresql
+from tests.support.tls_postgresql import PASSWORD as TLS_PASSWORD
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -163,6 +168,29 @@ if HAS_MARIADB:
             renamed = replace(credentials, base_url=other_name, allow_hosts=("127.0.0.1",))
             with pytest.raises(SystemUnavailableError, match="certificate"):
                 read(replace(database, credentials=renamed), ReadRequest("t", "id"))
+
+
+if HAS_TLS_POSTGRESQL:
+
+    def test_postgresql_is_spoken_to_over_tls_with_a_certificate_of_the_named_authority_alone(tmp_path: Path) -> None:
+        other = tmp_path / "other.pem"
+        trustme.CA().cert_pem.write_to_path(str(other))
+        query = "SELECT pid, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        request = ReadRequest("connection", "pid", options={"query": query})
+        with running_tls_postgresql(trustme.CA()) as server:
+            url = f"postgresql://localhost:{server.port}/postgres"
+            who = Credentials(url, "postgres", TLS_PASSWORD, ca_file=server.ca_file, allow_hosts=("127.0.0.0/8", "::1"))
+            (page,) = _source(who).read(request)
+            assert page.records[0]["version"].startswith("TLSv1.")
+            renamed = replace(who, base_url=url.replace("localhost", "127.0.0.1"))
+            for wrong in (replace(who, ca_file=str(other)), renamed):
+                with pytest.raises(SystemUnavailableError, match="certificate") as caught:
+                    _source(wrong).check()
+                assert "ca_file" in caught.value.remedy
+            with pytest.raises(AuthenticationError):
+                _source(replace(who, password="another-password")).check()
+            with pytest.raises(AuthenticationError, match="no encryption"):
+                _source(replace(who, ca_file=None)).check()
 
 
 def test_a_read_that_is_left_early_ends_at_once(any_db: SqlDatabase) -> None:
@@ -389,6 +417,61 @@ def test_a_database_that_is_not_there_is_retried_later() -> None:
     nobody = Credentials("postgresql://127.0.0.1:1/erp", login="x", allow_hosts=("127.0.0.1",))
     with pytest.raises(SystemUnavailableError, match="Connecting"):
         _source(nobody).check()
+
+
+def tds_prelogin(*, encryption: int) -> bytes:
+    """What SQL Server answers first (MS-TDS 2.2.6.5): its version, and what it says of encryption."""
+    options = b"\x00" + struct.pack(">HH", 11, 6) + b"\x01" + struct.pack(">HH", 17, 1) + b"\xff"
+    body = options + bytes([16, 0, 0, 0, 0, 0, encryption])
+    return struct.pack(">BBHHBB", 4, 1, 8 + len(body), 0, 1, 0) + body
+
+
+MYSQL_GREETING = b"".join(
+    (b"\x0a8.0.0\0", bytes(4), b"12345678\0", struct.pack("<H", 0xF7FF), b"\x21\x02\0", bytes([0x8F, 0, 21]))
+) + b"".join((bytes(10), b"123456789012\0", b"mysql_native_password\0"))
+"""What a MySQL server says first, without the flag for TLS (CLIENT_SSL, 0x800)."""
+
+
+@pytest.mark.parametrize(
+    ("url", "greeting", "answer"),
+    [
+        ("postgresql", b"", b"N"),
+        ("mariadb", struct.pack("<I", len(MYSQL_GREETING)) + MYSQL_GREETING, b""),
+        ("mssql", b"", tds_prelogin(encryption=2)),
+    ],
+    ids=["postgresql", "mariadb", "mssql"],
+)
+def test_a_database_that_has_no_tls_gets_no_password(url: str, greeting: bytes, answer: bytes, ca_file: str) -> None:
+    received: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_talk, args=(server, greeting, answer, received))
+        thread.start()
+        who = Credentials(
+            f"{url}://127.0.0.1:{server.getsockname()[1]}/erp",
+            login="login-canary",
+            password="a-password",
+            ca_file=ca_file,
+            allow_hosts=("127.0.0.1",),
+        )
+        with pytest.raises((InsecureTransportError, SystemUnavailableError)):
+            _source(who).check()
+        thread.join()
+    assert b"login-canary" not in b"".join(received)
+    assert "login-canary".encode("utf-16-le") not in b"".join(received)
+    assert len(b"".join(received)) < 100
+
+
+def _talk(server: socket.socket, greeting: bytes, answer: bytes, received: list[bytes]) -> None:
+    """One connection: greet, hear, answer, and keep what comes then."""
+    connection, _ = server.accept()
+    with connection:
+        connection.settimeout(10)
+        connection.sendall(greeting)
+        received.append(connection.recv(4096))
+        connection.sendall(answer)
+        with suppress(OSError):
+            while data := connection.recv(4096):
+                received.append(data)
 
 
 MEASURE = """
