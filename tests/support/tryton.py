@@ -17,9 +17,9 @@ from typing import Any
 
 import trustme
 
+from tests.support.built_once import built_once
 from tests.support.started import started
 
-BUILD = Path(__file__).parents[2] / "build" / "tryton"
 PACKAGES = ("trytond==8.2.1", "trytond-party==8.2.0")
 LOGIN, PASSWORD = "admin", "tryton-password-1"
 DATABASE = "desk"
@@ -62,36 +62,27 @@ class Tryton:
 
 @contextmanager
 def running_tryton(folder: Path, authority: trustme.CA) -> Iterator[Tryton]:
-    python = _installed()
+    built = built_once("tryton", repr((PACKAGES, PASSWORD)), _make)
     certificate = authority.issue_cert("127.0.0.1")
     certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     settings = _write_settings(folder)
     file = folder / f"{DATABASE}.sqlite"
-    shutil.copy(BUILD / file.name, file)
-    command = [python.parent / "trytond", "-c", settings, "-d", DATABASE]
+    shutil.copy(built / file.name, file)
+    command = [built / "env" / "bin" / "trytond", "-c", settings, "-d", DATABASE]
     with started(command, r"Running on https://127\.0\.0\.1:(\d+)", folder=folder, env=_environment(folder)) as ready:
         yield Tryton(f"https://127.0.0.1:{ready[1]}/{DATABASE}/", file, authority)
 
 
-def _installed() -> Path:
-    """The Python of an environment with Tryton; beside it a database that is ready to be copied."""
-    python = BUILD / "env" / "bin" / "python"
-    stamp = BUILD / ".made"
-    if not (stamp.exists() and stamp.read_text() == repr(PACKAGES)):
-        shutil.rmtree(BUILD, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", BUILD / "env"])
-        _run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES])
-        _make_database(python)
-        stamp.write_text(repr(PACKAGES))
-    return python
-
-
-def _make_database(python: Path) -> None:
-    sqlite3.connect(BUILD / f"{DATABASE}.sqlite").close()
-    (BUILD / "password").write_text(PASSWORD)
-    command = [python.parent / "trytond-admin", "-c", _write_settings(BUILD), "-d", DATABASE, "-u", "party"]
-    _run([*command, "--activate-dependencies", "--email", "admin@example.com"], env=_environment(BUILD))
+def _make(folder: Path) -> None:
+    """An environment with Tryton, and beside it a database that is ready to be copied."""
+    python = folder / "env" / "bin" / "python"
+    _run([sys.executable, "-m", "venv", folder / "env"])
+    _run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES])
+    sqlite3.connect(folder / f"{DATABASE}.sqlite").close()
+    (folder / "password").write_text(PASSWORD)
+    command = [python.parent / "trytond-admin", "-c", _write_settings(folder), "-d", DATABASE, "-u", "party"]
+    _run([*command, "--activate-dependencies", "--email", "admin@example.com"], env=_environment(folder))
 
 
 def _write_settings(folder: Path) -> Path:
@@ -105,6 +96,6 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _run(command: list[str | Path], env: Mapping[str, str] | None = None) -> None:
-    done = subprocess.run(command, cwd=BUILD.parent, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{command[0]} could not set up Tryton: {(done.stderr or done.stdout)[-1000:]}")
