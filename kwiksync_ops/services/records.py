@@ -14,7 +14,7 @@ from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.storage import record_search
 from kwiksync_ops.storage.hub import Hub
-from kwiksync_ops.storage.record_search import Condition, Operator
+from kwiksync_ops.storage.record_search import AnyOf, Condition, Operator, OtherField
 from kwiksync_ops.vocabulary import BASE_COLUMNS, RECORD_TABLES, Column, ColumnType, RecordTable, short_name
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -48,6 +48,8 @@ def columns_of(table: RecordTable) -> list[str]:
 def parse_condition(table: RecordTable, text: str) -> Condition:
     """`state=1`, `quantity>=10`, `name~berlin`; nothing after the sign asks for records without a value.
 
+    Numbers, days and moments can be compared with another field of the record: `quantity<minimum_quantity`.
+
     Raises:
         ConfigurationError: the field is not one of the table's, or the value not of its type.
     """
@@ -57,10 +59,24 @@ def parse_condition(table: RecordTable, text: str) -> Condition:
             f"{text!r} is not a condition.", remedy="Write field=value; the signs are = != < <= > >= and ~ (contains)."
         )
     name, sign = match["field"], cast("Operator", match["operator"])
-    column = find_column(table, name)
-    value = parse_value(column, match["value"].strip())
+    column, text = find_column(table, name), match["value"].strip()
+    value = _other_field(table, column, text) or parse_value(column, text)
     check_sign(table, column, sign, value)
     return Condition(name, sign, value)
+
+
+SEARCHED = ("number", "asset_tag", "name", "short_description", "city")
+
+
+def search_condition(table: RecordTable, text: str) -> AnyOf:
+    """Records that have the text in what people call them by."""
+    names = [name for name in SEARCHED if table.column(name)]
+    return AnyOf(tuple((Condition(name, "~", text),) for name in names))
+
+
+def _other_field(table: RecordTable, column: Column, text: str) -> OtherField | None:
+    other = table.column(text)
+    return OtherField(text) if other and other.type == column.type and column.type in _PARSERS else None
 
 
 def find_column(table: RecordTable, name: str) -> Column:

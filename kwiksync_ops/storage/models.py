@@ -104,7 +104,17 @@ def _record_table(table: RecordTable) -> sa.Table:
         *columns,
         sa.UniqueConstraint("source_system", "external_id"),
         sa.Index(None, "sys_updated_on", "sys_id"),
+        *(sa.Index(None, name, "sys_id") for name in _looked_up(table)),
     )
+
+
+def _looked_up(table: RecordTable) -> list[str]:
+    """What a record is asked for by, and what it refers to: so that a table of any size answers at once."""
+    return [
+        column.name
+        for column in table.columns
+        if column.type == ColumnType.REFERENCE or column.name in ("number", "asset_tag")
+    ]
 
 
 RECORDS: dict[str, sa.Table] = {name: _record_table(table) for name, table in RECORD_TABLES.items()}

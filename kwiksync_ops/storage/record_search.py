@@ -26,11 +26,21 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """`field` is a column of the table and `value` of its type; None asks for records without a value."""
+    """`field` is a column of the table and `value` of its type, or another column of that type to compare with.
+
+    None asks for records without a value.
+    """
 
     field: str
     operator: Operator
     value: Any
+
+
+@dataclass(frozen=True)
+class OtherField:
+    """A column of the same record."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -89,28 +99,128 @@ def read_page(
 ) -> list[Mapping[str, Any]]:
     """A page of records, from behind `after` on: the sort field's value and the sys_id of the last one before."""
     records = RECORDS[table]
-    wanted = records.select().where(*_where(records, conditions, deleted))
-    if after is not None:
-        wanted = wanted.where(_behind(records, sort, after))
-    wanted = wanted.order_by(*_order(records, sort)).offset(offset or None).limit(limit)
+    where = _where(records, conditions, deleted)
+    if offset:
+        wanted = records.select().where(*where).order_by(*_order(records, sort)).offset(offset).limit(limit)
+        return [dict(row) for row in connection.execute(wanted).mappings()]
+    rows: list[Mapping[str, Any]] = []
+    for part in _parts(records, sort, after):
+        rows += _read(connection, records, [*part, *where], sort, limit - len(rows))
+        if len(rows) == limit:
+            break
+    return rows
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some records of a search, and where to search on; `reached` is None where nothing was left out."""
+
+    rows: list[Mapping[str, Any]]
+    reached: tuple[Any, str] | None
+
+
+def read_window(
+    connection: sa.Connection,
+    table: str,
+    conditions: Sequence[Condition | AnyOf] = (),
+    *,
+    sort: Sort,
+    after: tuple[Any, str] | None = None,
+    limit: int,
+    candidates: int,
+) -> Window:
+    """As `read_page`, but looks at no more than so many records, so that it takes no longer in a table of millions."""
+    records = RECORDS[table]
+    where = _where(records, conditions, deleted=False)
+    anchors = [_condition(records.c[each.field], each) for each in _anchors(records, conditions, sort)]
+    rows: list[Mapping[str, Any]] = []
+    for part in _parts(records, sort, after):
+        end = _nth(connection, records, [*part, *anchors], sort, candidates)
+        bound = [_up_to(records, sort, end)] if end else []
+        rows += _read(connection, records, [*part, *bound, *where], sort, limit - len(rows))
+        if len(rows) == limit or end:
+            return Window(rows, end if len(rows) < limit else None)
+    return Window(rows, None)
+
+
+def indexed_fields(table: str) -> frozenset[str]:
+    """The fields that a table of any size can be sorted by at once."""
+    return frozenset({"sys_id", "sys_updated_on"} | _keyed(RECORDS[table]))
+
+
+def seen_values(connection: sa.Connection, table: str, fields: Sequence[str], *, newest: int) -> dict[str, list[str]]:
+    """The different values that text fields have in the records that were made last."""
+    records = RECORDS[table]
+    columns = [records.c[name] for name in fields]
+    last = sa.select(*columns).order_by(records.c.sys_id.desc()).limit(newest).subquery()
+    found = connection.execute(sa.select(last).distinct()).all()
+    return {name: sorted({row[place] for row in found if row[place]}) for place, name in enumerate(fields)}
+
+
+def _keyed(records: sa.Table) -> set[str]:
+    """The columns with an index in which the records of one value lie by their sys_id."""
+    names = [[column.name for column in index.columns] for index in records.indexes]
+    return {first for first, *others in names if others == ["sys_id"] and first != "sys_updated_on"}
+
+
+def _anchors(records: sa.Table, conditions: Sequence[Condition | AnyOf], sort: Sort) -> list[Condition]:
+    """A condition that an index fulfils in the order that is asked for; at most one."""
+    if sort.field != "sys_id":
+        return []
+    plain = [each for each in conditions if isinstance(each, Condition) and each.operator == "="]
+    return [each for each in plain if each.field in _keyed(records)][:1]
+
+
+def _read(
+    connection: sa.Connection, records: sa.Table, where: Sequence[sa.ColumnElement[bool]], sort: Sort, limit: int
+) -> list[Mapping[str, Any]]:
+    """By an order that an index has: `where` asks for records with a value only, or for those without."""
+    wanted = records.select().where(*where).order_by(*_by_value(records, sort)).limit(limit)
     return [dict(row) for row in connection.execute(wanted).mappings()]
 
 
-def _order(records: sa.Table, sort: Sort) -> list[sa.ColumnElement[Any]]:
-    column, sys_id = records.c[sort.field], records.c.sys_id
-    by_value: list[sa.ColumnElement[Any]] = [column.desc(), sys_id.desc()] if sort.is_descending else [column, sys_id]
-    return [column.is_(None), *by_value] if column.nullable else by_value
+def _nth(
+    connection: sa.Connection, records: sa.Table, where: Sequence[sa.ColumnElement[bool]], sort: Sort, number: int
+) -> tuple[Any, str] | None:
+    """The place of the record with this number in the order; None where there are not so many."""
+    wanted = sa.select(records.c[sort.field], records.c.sys_id).where(*where).order_by(*_by_value(records, sort))
+    row = connection.execute(wanted.offset(number - 1).limit(1)).first()
+    return (row[0], row[-1]) if row else None
 
 
-def _behind(records: sa.Table, sort: Sort, after: tuple[Any, str]) -> sa.ColumnElement[bool]:
+def _parts(records: sa.Table, sort: Sort, after: tuple[Any, str] | None) -> list[list[sa.ColumnElement[bool]]]:
+    """Those with a value, then those without: each part in the order of an index, as all of them together are not."""
     column, sys_id = records.c[sort.field], records.c.sys_id
-    value, last = after
     step = operator.lt if sort.is_descending else operator.gt
+    without: list[sa.ColumnElement[bool]] = [column.is_(None)] if column.nullable else [sa.false()]
+    if after is None:
+        return [[column.is_not(None)], without]
+    value, last = after
     if value is None:
-        return sa.and_(column.is_(None), step(sys_id, last))
+        return [[*without, step(sys_id, last)]]
     given = sa.literal(value, column.type), sa.literal(last, sys_id.type)
-    behind: sa.ColumnElement[bool] = step(sa.tuple_(column, sys_id), sa.tuple_(*given))
-    return sa.or_(behind, column.is_(None)) if column.nullable else behind
+    return [[step(sa.tuple_(column, sys_id), sa.tuple_(*given))], without]
+
+
+def _up_to(records: sa.Table, sort: Sort, end: tuple[Any, str]) -> sa.ColumnElement[bool]:
+    column, sys_id = records.c[sort.field], records.c.sys_id
+    step = operator.ge if sort.is_descending else operator.le
+    if end[0] is None:
+        found: sa.ColumnElement[bool] = step(sys_id, end[1])
+        return found
+    given = sa.literal(end[0], column.type), sa.literal(end[1], sys_id.type)
+    found = step(sa.tuple_(column, sys_id), sa.tuple_(*given))
+    return found
+
+
+def _by_value(records: sa.Table, sort: Sort) -> list[sa.ColumnElement[Any]]:
+    columns = [records.c[name] for name in dict.fromkeys((sort.field, "sys_id"))]
+    return [column.desc() if sort.is_descending else column for column in columns]
+
+
+def _order(records: sa.Table, sort: Sort) -> list[sa.ColumnElement[Any]]:
+    column = records.c[sort.field]
+    return [column.is_(None), *_by_value(records, sort)] if column.nullable else _by_value(records, sort)
 
 
 def count(
@@ -139,7 +249,9 @@ def _where(records: sa.Table, conditions: Sequence[Condition | AnyOf], deleted: 
 
 def _holds(records: sa.Table, condition: Condition | AnyOf) -> sa.ColumnElement[bool]:
     if isinstance(condition, Condition):
-        return _condition(records.c[condition.field], condition)
+        value = condition.value
+        given = records.c[value.name] if isinstance(value, OtherField) else value
+        return _condition(records.c[condition.field], Condition(condition.field, condition.operator, given))
     groups = (sa.and_(sa.true(), *(_holds(records, each) for each in group)) for group in condition.groups)
     return sa.or_(sa.false(), *groups)
 

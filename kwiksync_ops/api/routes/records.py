@@ -32,7 +32,7 @@ router = APIRouter(prefix="/records", tags=["records"])
 DEFAULT_RECORDS = 100
 MAX_RECORDS = 1_000
 EXPORT_PAGE = 1_000
-_OWN = frozenset({"fields", "filter", "sort", "limit", "cursor", "format", "deleted"})
+_OWN = frozenset({"q", "fields", "filter", "sort", "limit", "cursor", "format", "deleted"})
 _TEXTS = (ColumnType.STRING, ColumnType.TEXT, ColumnType.REFERENCE)
 _THEIRS = frozenset({"sysparm_query", "sysparm_fields", "sysparm_limit", "sysparm_offset"})
 _EXAMPLE = {"sys_id": "1f" * 16, "number": "TKT0000045", "state": "3", "sys_mod_count": 2}
@@ -54,6 +54,7 @@ class RecordAnswer(BaseModel):
 class RecordPage(BaseModel):
     """The parameters of a read. Any other parameter is a field of the table that is to be equal: `state=3`."""
 
+    q: str = Field(default="", max_length=200, description="A text that the number or the name contains.")
     fields: str = Field(default="", description="Names of fields with commas between; all, where none is named.")
     filter: list[str] = Field(default=[], description="Conditions that must all hold: quantity>=10, name~pump.")
     sort: str = Field(default="", description="A field; with - before it the other way round.")
@@ -97,12 +98,12 @@ def read_records(
             found.name,
             wanted.conditions,
             sort=sort,
-            after=_after(found, sort, page.cursor),
+            after=place_of(found, sort, page.cursor),
             offset=page.sysparm_offset,
             limit=limit + 1,
             deleted=page.deleted,
         )
-    following = _cursor(sort, rows[limit - 1]) if len(rows) > limit else None
+    following = cursor_of(sort, rows[limit - 1]) if len(rows) > limit else None
     return json_response({"result": [_picked(row, fields) for row in rows[:limit]], "next": following})
 
 
@@ -188,7 +189,8 @@ def _conditions(table: RecordTable, page: RecordPage, request: Request) -> encod
     query = encoded_query.parse_query(table, page.sysparm_query)
     named = [f"{name}={value}" for name, value in request.query_params.multi_items() if name not in _OWN | _THEIRS]
     own = tuple(records.parse_condition(table, text) for text in (*page.filter, *named))
-    conditions: tuple[Condition | AnyOf, ...] = (*own, *query.conditions)
+    searched = (records.search_condition(table, page.q),) if page.q else ()
+    conditions: tuple[Condition | AnyOf, ...] = (*searched, *own, *query.conditions)
     return encoded_query.EncodedQuery(conditions, query.sort)
 
 
@@ -208,13 +210,15 @@ def _picked(row: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in fields}
 
 
-def _cursor(sort: Sort, row: Mapping[str, Any]) -> str:
+def cursor_of(sort: Sort, row: Mapping[str, Any]) -> str:
+    """Where the page behind a record begins."""
     value = row[sort.field]
     text = value.isoformat() if isinstance(value, (date, datetime)) else None if value is None else str(value)
     return base64.urlsafe_b64encode(json.dumps([text, row["sys_id"]]).encode()).decode().rstrip("=")
 
 
-def _after(table: RecordTable, sort: Sort, cursor: str) -> tuple[Any, str] | None:
+def place_of(table: RecordTable, sort: Sort, cursor: str) -> tuple[Any, str] | None:
+    """Where a cursor of this sort points to. Raises ConfigurationError for what is none."""
     if not cursor:
         return None
     column = table.column(sort.field)
