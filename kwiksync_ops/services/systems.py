@@ -22,7 +22,7 @@ def find_system(include: Path, name: str) -> SystemSpec:
         hint = did_you_mean(name, systems) or f" There are: {', '.join(systems) or 'none'}."
         raise ConfigurationError(
             f"No file in {include / 'systems'} declares {name!r}.{hint}",
-            remedy=f"Use one of these names, or write {include / 'systems' / name}.yaml.",
+            remedy=f"Use one of these names, or set the system up: kwiksync connect KIND --name {name}.",
         )
     if isinstance(found, BrokenSystem):
         raise found.error
