@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowException
 from structlog.contextvars import bound_contextvars
 
 from kwiksync_ops.errors import CustomerKeyError
+from kwiksync_ops.operators.page_link import SyncPageLink
 from kwiksync_ops.operators.run_context import (
     credentials_of,
     opened_hub,
@@ -43,6 +44,7 @@ class KwikSyncTableOperator(BaseOperator):
     direction = Direction.INBOUND
     mode: Mode | None = None
     ui_fgcolor = "#ffffff"
+    operator_extra_links = (SyncPageLink(),)
 
     def __init__(self, *, system_file: str, table: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

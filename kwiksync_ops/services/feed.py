@@ -10,7 +10,7 @@ from typing import Any
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.storage import activity, sync_log
 from kwiksync_ops.storage.hub import Hub
-from kwiksync_ops.vocabulary import SyncStatus
+from kwiksync_ops.vocabulary import RECORD_TABLES, SyncStatus
 
 AUDITED = ("sync", "batch", "error", "conflict", "record", "mapping", "table")
 ROWS_READ = 200
@@ -20,11 +20,11 @@ OVERLAP = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Event:
-    """`id` is the same however often it is read. `run_id` is empty where no run made it."""
+    """`id` is the same however often it is read; `table` and `run_id` are empty where it is of none."""
 
     id: str
     at: datetime
-    kind: str
+    table: str
     text: str
     status: str = ""
     run_id: str = ""
@@ -65,10 +65,10 @@ def read_feed(hub: Hub, after: Place, *, limit: int) -> tuple[list[Event], Place
 
 
 def _of_log(row: Mapping[str, Any]) -> Iterator[Event]:
-    about = f"{row['table_name']} {'from' if row['direction'] == 'inbound' else 'to'} {row['system']}"
-    yield Event(f"b{row['sys_id']}", row["started"], "begin", f"{about}: {row['mode']} begins", "", row["run_id"])
+    about, table = f"{'from' if row['direction'] == 'inbound' else 'to'} {row['system']}", row["table_name"]
+    yield Event(f"b{row['sys_id']}", row["started"], table, f"{about}: {row['mode']} begins", "", row["run_id"])
     if row["ended"] and row["status"] != SyncStatus.RUNNING:
-        yield Event(f"e{row['sys_id']}", row["ended"], "end", f"{about}: {_outcome(row)}", row["status"], row["run_id"])
+        yield Event(f"e{row['sys_id']}", row["ended"], table, f"{about}: {_outcome(row)}", row["status"], row["run_id"])
 
 
 def _outcome(row: Mapping[str, Any]) -> str:
@@ -85,7 +85,10 @@ def _of_audit(row: Mapping[str, Any]) -> Event:
         for name in ("created", "updated", "deleted", "sent", "confirmed")
         if details.get(name)
     ]
+    table, _, rest = (
+        row["object"].partition(" ") if row["object"].split(" ")[0] in RECORD_TABLES else ("", "", row["object"])
+    )
     verb = row["action"].replace(".", " ").replace("_", " ")
-    told = f": {', '.join(figures)}" if figures else f", by {row['who']}"
+    told = ", ".join(figures) if figures else f"by {row['who']}"
     at = datetime.fromisoformat(row["at"])
-    return Event(f"a{row['number']}", at, row["action"], f"{verb}: {row['object']}{told}", "", row["run_id"] or "")
+    return Event(f"a{row['number']}", at, table, f"{rest}: {verb}, {told}", "", row["run_id"] or "")

@@ -12,7 +12,8 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DESKTOP, TABLET, PHONE = (1280, 900), (820, 1100), (390, 844)
+DESKTOP, TABLET, PHONE = (1200, 900), (820, 1100), (390, 844)
+TALLEST = 1_300
 
 
 @contextmanager
@@ -70,7 +71,9 @@ class Look:
     def shoot(self, name: str) -> None:
         """A picture for the documentation, where pictures are asked for."""
         if self._screenshots:
-            self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
+            height = min(self.page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+            clip = {"x": 0, "y": 0, "width": DESKTOP[0], "height": height}
+            self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=True, clip=clip)
 
     def close(self) -> None:
         self._context.close()

@@ -22,7 +22,7 @@ DAG = "kwiksync_erp_inbound"
 
 @dataclass(frozen=True)
 class Sample:
-    """`runs` are the ids of the syncs, the oldest first; the first read everything. `error` is an open row of the Error Log."""
+    """`runs` are the ids of the syncs, the oldest first; the first read everything. `error` is an open error's id."""
 
     path: Path
     runs: tuple[str, ...]

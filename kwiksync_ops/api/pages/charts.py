@@ -1,4 +1,7 @@
-"""Charts as SVG, made here: no script draws them, and each says in words what it shows."""
+"""Charts as SVG, made here: no script draws them, and each says in words what it shows.
+
+Across, everything is in percent, so that a chart fills its place and its letters stay as large as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,17 @@ from math import ceil, floor, log10
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 640, 200
-LEFT, RIGHT, TOP, BOTTOM = 52, 8, 10, 24
+HEIGHT, TOP, BOTTOM = 190, 10, 24
+MOST_LABELS = 8
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of one or more parts on top of each other: `(class, value)`. `href` is where it leads."""
+    """A bar of one or more parts on top of each other: `(class, value)`."""
 
     label: str
     title: str
     parts: tuple[tuple[str, float], ...]
-    href: str = ""
 
     @property
     def total(self) -> float:
@@ -29,49 +31,50 @@ class Bar:
 def bars(items: Sequence[Bar], summary: str, tick: Callable[[float], str]) -> Markup:
     """Bars side by side, the oldest left. `tick` writes a value of the axis."""
     top = _ceiling(max((item.total for item in items), default=0.0))
-    step = (WIDTH - LEFT - RIGHT) / max(len(items), 1)
-    drawn = Markup("").join(_bar(item, LEFT + place * step, step, top) for place, item in enumerate(items))
-    return _svg(summary, _axis(top, tick) + drawn + _labels(items, step))
+    step = 100 / max(len(items), 8)
+    drawn = Markup("").join(_bar(item, place * step, step, top) for place, item in enumerate(items))
+    plot = Markup('<svg class="plot" x="56" width="90%" height="{}">{}{}{}</svg>').format(
+        HEIGHT, _lines(), drawn, _labels(items, step)
+    )
+    return Markup('<svg class="chart" height="{}" role="img" aria-label="{}">{}{}</svg>').format(
+        HEIGHT, summary, _axis(top, tick), plot
+    )
 
 
 def _bar(item: Bar, left: float, step: float, top: float) -> Markup:
-    width = max(min(step * 0.7, 36.0), 1.5)
-    rects, floor_y = Markup(""), _y(0, top)
+    rects, y = Markup(""), _y(0, top)
     for name, value in item.parts:
-        height = (HEIGHT - TOP - BOTTOM) * value / top
-        height = max(height, 1.5) if value else 0.0
-        floor_y -= height
-        rects += Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-            name, left + (step - width) / 2, floor_y, width, height
+        height = max((HEIGHT - TOP - BOTTOM) * value / top, 1.5) if value else 0.0
+        y -= height
+        rects += Markup('<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>').format(
+            name, left + step * 0.15, y, step * 0.7, height
         )
     return Markup("<g><title>{}</title>{}</g>").format(item.title, rects)
 
 
 def _axis(top: float, tick: Callable[[float], str]) -> Markup:
-    lines = Markup("")
-    for part in (0.0, 0.5, 1.0):
-        y = _y(top * part, top)
-        lines += Markup('<line class="axis" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(
-            LEFT, WIDTH - RIGHT, y, y
-        ) + Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(LEFT - 6, y + 4, tick(top * part))
-    return lines
+    return Markup("").join(
+        Markup('<text x="48" y="{:.1f}" text-anchor="end">{}</text>').format(_y(part, 1) + 4, tick(top * part))
+        for part in (0.0, 0.5, 1.0)
+    )
+
+
+def _lines() -> Markup:
+    return Markup("").join(
+        Markup('<line class="axis" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(_y(part, 1))
+        for part in (0.0, 0.5, 1.0)
+    )
 
 
 def _labels(items: Sequence[Bar], step: float) -> Markup:
     """As many as there is room for, from the first on."""
-    every = max(ceil(len(items) * 64 / (WIDTH - LEFT - RIGHT)), 1)
+    every = max(ceil(len(items) / MOST_LABELS), 1)
     return Markup("").join(
-        Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            LEFT + place * step + step / 2, HEIGHT - 6, item.label
+        Markup('<text class="label" x="{:.2f}%" y="{}">{}</text>').format(
+            place * step + step / 2, HEIGHT - 6, item.label
         )
         for place, item in enumerate(items)
         if place % every == 0
-    )
-
-
-def _svg(summary: str, inside: Markup) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, summary, inside
     )
 
 
@@ -99,46 +102,28 @@ class Span:
     marks_s: tuple[float, ...] = ()
 
 
-LABEL_WIDTH, ROW_HEIGHT = 110, 26
-
-
 def timeline(spans: Sequence[Span], summary: str, tick: Callable[[float], str]) -> Markup:
     """Spans below each other, on one axis of time."""
     end = max((span.end_s for span in spans), default=0.0) or 1.0
-    height = ROW_HEIGHT * len(spans) + 24
-    scale = (WIDTH - LABEL_WIDTH - RIGHT - 40) / end
-    drawn = Markup("").join(_span(span, place * ROW_HEIGHT, scale) for place, span in enumerate(spans))
-    ticks = Markup("").join(
-        Markup(
-            '<line class="axis" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"/><text x="{0:.1f}" y="{2}" '
-            'text-anchor="middle">{3}</text>'
-        ).format(LABEL_WIDTH + end * part * scale, height - 20, height - 5, tick(end * part))
-        for part in (0.0, 0.5, 1.0)
-    )
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, height, summary, ticks + drawn
+    lines = Markup("").join(Markup("<span>{}</span>{}").format(span.label, _lane(span, end)) for span in spans)
+    axis = Markup("").join(Markup("<span>{}</span>").format(tick(end * part)) for part in (0.0, 0.5, 1.0))
+    return Markup('<div class="timeline" role="img" aria-label="{}">{}<span class="axis-row">{}</span></div>').format(
+        summary, lines, axis
     )
 
 
-def _span(span: Span, top: float, scale: float) -> Markup:
-    left = LABEL_WIDTH + span.start_s * scale
+def _lane(span: Span, end: float) -> Markup:
     marks = Markup("").join(
-        Markup('<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>').format(
-            LABEL_WIDTH + at * scale, top + 5, top + 19
-        )
+        Markup('<line class="mark" x1="{0:.2f}%" x2="{0:.2f}%" y1="2" y2="16"/>').format(100 * at / end)
         for at in span.marks_s
     )
     return Markup(
-        '<g><title>{}</title><text x="{}" y="{}" text-anchor="end">{}</text>'
-        '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="14" rx="3"/>{}</g>'
+        '<svg class="chart" height="18"><title>{}</title>'
+        '<rect class="{}" x="{:.2f}%" y="2" width="{:.2f}%" height="14" rx="3"/>{}</svg>'
     ).format(
         span.title,
-        LABEL_WIDTH - 8,
-        top + 16,
-        span.label,
         span.name,
-        left,
-        top + 5,
-        max((span.end_s - span.start_s) * scale, 2.0),
+        100 * span.start_s / end,
+        max(100 * (span.end_s - span.start_s) / end, 0.3),
         marks,
     )

@@ -64,6 +64,18 @@ def moment(value: datetime | str | None, seconds: bool = False) -> Markup:
     )
 
 
+def clock(value: datetime, now: datetime) -> Markup:
+    """The time of a moment of today, and the day of another."""
+    at = value.astimezone(UTC)
+    text = f"{at:%H:%M:%S}" if at.date() == now.astimezone(UTC).date() else f"{at:%d %b %H:%M}"
+    return Markup('<time datetime="{}" title="{:%A %d %B %Y %H:%M:%S} UTC">{}</time>').format(at.isoformat(), at, text)
+
+
+def watermark(value: str | None) -> str:
+    """`2026-01-15T02:00:00.000000+00:00 T-17` without what says nothing."""
+    return value.replace(".000000", "").replace("+00:00", "").replace("T", " ", 1) if value else NONE
+
+
 def value_text(value: Any) -> str:
     """Any value of a record, on one line or more."""
     match value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -34,22 +35,36 @@ class NextSync:
 
 @router.get("/")
 def read_hub(request: Request, context: ContextDep) -> HTMLResponse:
-    now = context.clock.now()
     runs = recent_runs(context.hub, limit=CHARTED_RUNS)
     return show(
         request,
         "hub.html",
         title="Hub",
-        snapshot=snapshots_of(request).take(),
-        tables=list(RECORD_TABLES),
         runs=runs,
         listed=runs[:LISTED_RUNS],
-        day=totals(context.hub, now - timedelta(days=1)),
-        week=totals(context.hub, now - timedelta(days=7)),
-        coming=_coming(context),
         durations=_durations(runs),
         records=_records(runs),
+        **_now(request, context),
     )
+
+
+@router.get("/hub/now")
+def read_now(request: Request, context: ContextDep) -> HTMLResponse:
+    """What changes by the second, alone."""
+    return show(request, "hub_now.html", **_now(request, context))
+
+
+def _now(request: Request, context: Context) -> dict[str, Any]:
+    now = context.clock.now()
+    snapshot = snapshots_of(request).take()
+    return {
+        "snapshot": snapshot,
+        "newest": max(snapshot.last.values(), key=lambda row: row["started"], default=None),
+        "tables": list(RECORD_TABLES),
+        "day": totals(context.hub, now - timedelta(days=1)),
+        "week": totals(context.hub, now - timedelta(days=7)),
+        "coming": _coming(context),
+    }
 
 
 def _coming(context: Context) -> list[NextSync]:
@@ -76,7 +91,7 @@ def _durations(runs: Sequence[RunSummary]) -> Markup:
     ]
     longest = max((run.duration_s or 0.0 for run in ended), default=0.0)
     summary = f"Duration of the last {len(ended)} syncs; the longest took {duration(longest)}."
-    return bars(items, summary, duration)
+    return bars(items, summary, _seconds)
 
 
 def _records(runs: Sequence[RunSummary]) -> Markup:
@@ -98,6 +113,11 @@ def _records(runs: Sequence[RunSummary]) -> Markup:
     failed = sum(run.failed for run in runs)
     summary = f"Records of the last {len(runs)} syncs: {changed:,} changed, {failed:,} put aside."
     return bars(items, summary, lambda value: number(round(value)) if value >= 1 else f"{value:g}")
+
+
+def _seconds(value: float) -> str:
+    """On an axis, where halves are told too."""
+    return f"{value:g} s" if value < 120 else f"{value / 60:g} min" if value < 7_200 else f"{value / 3_600:g} h"
 
 
 def _day(run: RunSummary) -> str:

@@ -69,8 +69,11 @@ def environment() -> Environment:
         formats.duration,
         formats.ago,
         formats.moment,
+        formats.clock,
+        formats.watermark,
         formats.words,
         formats.pretty,
+        formats.value_text,
     )
-    made.filters |= {name.__name__: name for name in shown} | {"value_text": formats.value_text}
+    made.filters |= {name.__name__: name for name in shown}
     return made

@@ -67,7 +67,8 @@ async function run(element, body) {
     const text = done ? filled(done, told) : "";
     if (told?.ok === false) say(text, true);
     else if (after === "secret") showOnce(told.key);
-    else if (after === "reload") reloadWith(text);
+    else if (after === "reload") goWith(text, location.href);
+    else if (after.startsWith("/")) goWith(text, after);
     else if (text) say(text);
     document.dispatchEvent(new CustomEvent("kwiksync-called", { detail: { element, told } }));
   } catch (error) {
@@ -84,9 +85,10 @@ function showOnce(text) {
   dialog.showModal();
 }
 
-function reloadWith(text) {
+function goWith(text, address) {
   sessionStorage.setItem("kwiksync.said", text);
-  location.reload();
+  if (address === location.href) location.reload();
+  else location.assign(address);
 }
 
 const TYPED = {
