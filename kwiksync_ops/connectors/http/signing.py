@@ -8,7 +8,7 @@ import hmac
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -16,9 +16,11 @@ from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.http.authentication import SENDABLE
 from kwiksync_ops.connectors.http.template import filled_text
-from kwiksync_ops.connectors.http.transport import Answer
 from kwiksync_ops.connectors.time_format import format_time
 from kwiksync_ops.errors import AuthenticationError
+
+if TYPE_CHECKING:  # its library is heavy, and options are read while DAGs are parsed
+    from kwiksync_ops.connectors.http.transport import Answer
 
 Encoding = Literal["hex", "base64", "text"]
 

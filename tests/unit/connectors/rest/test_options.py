@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -103,3 +105,9 @@ def test_a_table_overrides_its_system_key_by_key() -> None:
         "params": {"a": 1, "b": 2},
         "records_path": "x",
     }
+
+
+def test_options_are_read_without_the_libraries_that_call_a_system() -> None:
+    program = "import sys, kwiksync_ops.connectors.rest.options; print({'requests', 'urllib3'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
