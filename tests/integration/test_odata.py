@@ -237,6 +237,7 @@ def test_the_fields_of_an_entity_set_are_discovered(system: System) -> None:
         assert "items" not in fields
         assert next(field for field in discovery.fields("Items", {}) if field.name == "@key").is_key
         assert len(discovery.sample("Tickets", 3, {}).records) == 3
+        assert ("pagination" in discovery.options("Tickets", {})) == (system.version == "v2")
 
 
 # Writing

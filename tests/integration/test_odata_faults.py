@@ -384,6 +384,15 @@ def test_links_that_lead_in_a_circle_are_a_page_loop(start: Callable[..., Desk])
         desk.read()
 
 
+def test_an_empty_page_with_a_link_is_not_the_last(start: Callable[..., Desk]) -> None:
+    desk = start()
+    keys = desk.fill(25)
+    desk.spoil(lambda document: {**document, "value": []}, calls=(2,))
+    pages = desk.read()
+    assert [len(page.records) for page in pages] == [10, 0, 5]
+    assert ids(pages) == keys[:10] + keys[20:]
+
+
 @pytest.mark.parametrize("link", ["https://evil.example/Tickets", f"Tickets?$skiptoken={CANARY}"])
 def test_a_link_that_leads_away_or_holds_a_credential_is_not_followed(start: Callable[..., Desk], link: str) -> None:
     desk = start()

@@ -64,7 +64,11 @@ class ODataDiscovery:
         return fields + whole if len(entity_set.keys) > 1 else fields
 
     def options(self, name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return given
+        """Services of version 2 need not page by themselves, and not all of them take an `or`."""
+        _, service, entity_set = self._access.entity_set(name, self._access.own)
+        if service.version == "v4" or not entity_set.keys:
+            return given
+        return {"pagination": {"type": "keyset", "two_queries": True}, **given}
 
     def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
         """The first records by key, which a service that does not page by itself has to be asked for so."""

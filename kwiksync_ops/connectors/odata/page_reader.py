@@ -100,7 +100,7 @@ class _Read:
     def _page_at(self, state: State) -> tuple[Page, State | None]:
         self._number += 1
         found = self._answer_at(state)
-        while found.following is not None and found.is_empty:  # no more ties: what changed later is no new page
+        while self._query.is_keyset and found.following is not None and found.is_empty:  # no more ties, for one
             found = self._answer_at(found.following)
         page = Page(
             number=self._number,
