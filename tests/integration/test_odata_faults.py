@@ -232,6 +232,20 @@ def test_an_upsert_may_go_by_our_own_id_as_an_alternate_key(start: Callable[...,
     assert "If-Match" not in sent.headers
 
 
+@both
+def test_a_whole_record_goes_out_by_put_where_that_is_asked_for(start: Callable[..., Desk], version: str) -> None:
+    desk = start(version)
+    desk.fill(1)
+    options = {"push": {"update": "PUT", "actions": ["update"]}, "allow_hosts": ["127.0.0.0/8"]}
+    assert outcomes(desk.push(options, update("K000", name="whole"))) == [Outcome.CONFIRMED]
+    assert [request.method for request in desk.service.requests] == ["GET", "PUT"]
+    assert desk.service.entities["Tickets"]["K000",]["amount"] is None
+    with closing(open_target("odata", desk.credentials, options, Unlimited(), ManualClock())) as target:
+        request = PushRequest("Tickets", "ID")
+        assert not target.sends_changes_only(request)
+        assert [action for action in Action if target.sends(request, action)] == [Action.UPDATE]
+
+
 def test_the_way_of_a_service_stands_in_the_source(start: Callable[..., Desk]) -> None:
     desk = start()
     keys = desk.fill(3)
