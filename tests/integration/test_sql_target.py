@@ -36,6 +36,12 @@ def postgresql_db(tmp_path: Path) -> Iterator[SqlDatabase]:
         yield database
 
 
+@pytest.fixture
+def sqlite_db(tmp_path: Path) -> Iterator[SqlDatabase]:
+    with open_database("sqlite", tmp_path) as database:
+        yield database
+
+
 @contextmanager
 def opened(database: SqlDatabase, *, timeouts: dict[str, int] | None = None, **push: Any) -> Iterator[Target]:
     options = {"push": push, "timeouts": timeouts or {}, "timezone": "Europe/Berlin"}
@@ -373,3 +379,47 @@ def test_a_key_is_found_as_the_database_compares_it(any_db: SqlDatabase) -> None
     key = "K1" if any_db.product == "postgresql" else "k1"
     assert outcomes(push(any_db, replace(delivery(1, Action.UPDATE, name="new"), key=key))) == ["confirmed"]
     assert any_db.rows("SELECT name FROM t") == [("new",)]
+
+
+def test_a_row_that_the_database_takes_away_or_keeps_is_told(postgresql_db: SqlDatabase) -> None:
+    postgresql_db.execute(
+        TABLE,
+        "INSERT INTO t VALUES ('K1', 'a', 1)",
+        "CREATE RULE swallow AS ON INSERT TO t DO INSTEAD NOTHING",
+        "CREATE RULE keep AS ON DELETE TO t DO INSTEAD NOTHING",
+    )
+    (created,) = push(postgresql_db, create(2, name="b"))
+    assert (created.outcome, "not there" in str(created.message)) == (Outcome.REFUSED, True)
+    (deleted,) = push(postgresql_db, delivery(1, Action.DELETE))
+    assert (deleted.outcome, "still there" in str(deleted.message)) == (Outcome.REFUSED, True)
+
+
+def test_asked_once_more_a_delivery_is_read_back(postgresql_db: SqlDatabase) -> None:
+    postgresql_db.execute(TABLE, "INSERT INTO t VALUES ('K1', 'a', 1)")
+    with opened(postgresql_db) as target:
+        told = target.confirm(REQUEST, [create(1, name="a"), create(2, name="b")])
+        assert target.check().startswith("PostgreSQL ")
+    assert outcomes(told) == ["confirmed", "unknown"]
+
+
+def test_a_database_that_fills_up_stops_the_call_as_a_whole(sqlite_db: SqlDatabase) -> None:
+    sqlite_db.execute("CREATE TABLE t (id text PRIMARY KEY, name text)")
+    full = create(2, name="x" * 2_000_000)
+    with opened(sqlite_db) as target, limited():
+        receipts = target.push(REQUEST, [create(1, name="a"), full])
+    assert outcomes(receipts) == ["unsent", "unsent"]
+    assert sqlite_db.rows("SELECT * FROM t") == []
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Connections that are made meanwhile let the database grow no further than 20 pages."""
+
+    def limit(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 20")
+
+    sa.event.listen(sa.Engine, "connect", limit)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.Engine, "connect", limit)

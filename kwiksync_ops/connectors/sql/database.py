@@ -17,7 +17,7 @@ from kwiksync_ops.connectors.http.address import guard_for
 from kwiksync_ops.connectors.sql import drivers
 from kwiksync_ops.connectors.sql.address import parse_address, route_to
 from kwiksync_ops.connectors.sql.failures import Failures, driver_error
-from kwiksync_ops.connectors.sql.options import SqlOptions, merge_options, parse_options
+from kwiksync_ops.connectors.sql.options import SqlOptions, SqlTimeouts, merge_options, parse_options
 from kwiksync_ops.connectors.sql.values import Kind, Row
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError
 from kwiksync_ops.rate_limit import CallLimiter
@@ -30,6 +30,7 @@ _POSTGRESQL_SETTINGS = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "cursor_tuple_fraction": "1",
+    "idle_in_transaction_session_timeout": "0",
 }
 _NOW = {
     "mysql": "SELECT UNIX_TIMESTAMP(SYSDATE(6))",
@@ -84,6 +85,7 @@ class Database:
         self.address = parse_address(credentials.base_url)
         self.redactor = Redactor(credentials.secrets)
         self.failures = Failures(self.address, self.redactor)
+        self._engines: dict[SqlTimeouts, sa.Engine] = {}
         self._allowed = _hosts(credentials, self.own)
 
     def __repr__(self) -> str:
@@ -146,7 +148,8 @@ class Database:
             raise self.failures.of(exc, what) from driver_error(exc)
 
     def close(self) -> None:
-        """Nothing stays open between two sessions."""
+        for engine in self._engines.values():
+            engine.dispose()
 
     @cached_property
     def driver_error(self) -> type[Exception]:
@@ -154,6 +157,12 @@ class Database:
         return found
 
     def _engine(self, options: SqlOptions) -> sa.Engine:
+        """Without a pool: a connection ends with its session. What it asks of the database at first is asked once."""
+        if options.timeouts not in self._engines:
+            self._engines[options.timeouts] = self._new_engine(options)
+        return self._engines[options.timeouts]
+
+    def _new_engine(self, options: SqlOptions) -> sa.Engine:
         wanted = drivers.Wanted(self._credentials, options.timeouts, self.writes)
 
         def connect() -> Any:

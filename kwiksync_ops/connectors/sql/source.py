@@ -97,15 +97,16 @@ class _Read:
         self._after = from_json(token.get("after"))
         self._phase: str = token.get("phase", "placed")
         self._request = _kept(request, token)
-        self._calls = 0
 
     def pages(self) -> Iterator[Page]:
         if self._phase == "end":
             yield Page(self._number + 1, [], is_last=True, resume=self._token("end"), calls=0)
             return
         before = self._database.calls
-        session_of = self._database.session(self._options, self._what)
-        with session_of as session, closing(self._chunks(session)) as chunks:
+        with (
+            self._database.session(self._options, self._what) as session,
+            closing(self._chunks(session)) as chunks,
+        ):
             chunk = next(chunks, None)
             while True:
                 following = next(chunks, None) if chunk else None
@@ -208,14 +209,8 @@ class _Read:
 
     def _shown(self, row: Sequence[Any]) -> dict[str, Any]:
         """A row that is no record, as far as it can be told."""
-        texts = {name: value if value is None else str(value) for name, value in zip(self._names, row, strict=True)}
-        shown = {
-            name: text if text is None else text[:PAYLOAD_CHARS].encode("utf-8", "backslashreplace").decode()
-            for name, text in texts.items()
-        }
-        payload: dict[str, Any] = self._database.redactor.payload(
-            {name: text if text is None else text.replace("\0", "\\0") for name, text in shown.items()}
-        )
+        shown = {name: _shown(value) for name, value in zip(self._names, row, strict=True)}
+        payload: dict[str, Any] = self._database.redactor.payload(shown)
         return payload
 
     def _token(self, phase: str) -> dict[str, Any]:
@@ -230,6 +225,12 @@ class _Read:
             "since": [in_utc(request.since.updated_at), request.since.id] if request.since else None,
             "until": in_utc(request.until),
         }
+
+
+def _shown(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value)[:PAYLOAD_CHARS].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _declared(kinds: Sequence[Kind], columns: Sequence[ColumnInfo]) -> list[Kind]:
