@@ -40,8 +40,8 @@ check: setup ## format, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: check ## check, then all tests with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: check ## check, then all tests with branch coverage, on two processes
+	$(BIN)/python -m pytest --cov --cov-report=term -n 2 --dist loadfile
 
 demo: setup ## a sample ERP, Airflow and two syncs, live
 	@$(BIN)/python include/demo/run.py

@@ -20,7 +20,7 @@ LOCK = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8")
 DEMO = REPOSITORY / "include" / "demo"
 SHIPPED = ("kwiksync_ops", "dags", "plugins")
 DEVELOPED_WITH = ("include", "tests")
-PARTS_OF = {"airflow": "apache-airflow", "starlette": "fastapi", "markupsafe": "jinja2"}
+PARTS_OF = {"airflow": "apache-airflow", "starlette": "fastapi", "markupsafe": "jinja2", "werkzeug": "moto"}
 """Modules of packages that come with another and are its public face."""
 APART = "dlt_side.py"
 """Files with this ending run in a virtual environment of its own, which tests/bench/dlt-requirements.txt fills."""
