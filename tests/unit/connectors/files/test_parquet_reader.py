@@ -79,7 +79,7 @@ def test_rows_are_skipped_as_they_are_counted() -> None:
     content = parquet(id=list(range(35)))
     ids = [record["id"] for chunk in chunks(content, skip=13, size=4) for record in chunk.records]
     assert ids == list(range(13, 35))
-    assert chunks(content, skip=12, size=4)[0].numbers == [13, 14, 15, 16]
+    assert list(chunks(content, skip=12, size=4)[0].numbers) == [13, 14]
 
 
 @pytest.mark.parametrize(
