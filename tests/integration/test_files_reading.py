@@ -206,6 +206,23 @@ def test_a_bad_file_gives_nothing_but_its_reason(tmp_path: Path, content: bytes,
     }
 
 
+def test_a_file_that_breaks_off_gives_the_pages_before(tmp_path: Path) -> None:
+    rows = ",".join(f'{{"id": {number}}}' for number in range(25))
+    put(tmp_path, "a.json", f"[{rows}")
+    pages = read(tmp_path, "*.json", known_files=nothing_known, page_records=10)
+    assert (ids(pages), len(reasons(pages))) == ([*range(20)], 1)
+    token = json.loads(json.dumps(pages[0].resume))
+    (tmp_path / "rejected" / "a.json").rename(tmp_path / "a.json")
+    again = read(tmp_path, "*.json", known_files=nothing_known, resume=token)
+    assert (ids(again), len(reasons(again))) == ([*range(10, 20)], 1)
+
+
+@pytest.mark.parametrize("name", ["a 2026-01-15T12:00.csv", "ü #%20?.csv", "-rf.csv", "a'b.csv"])
+def test_unusual_names_are_names(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name)
+    assert ids(read(tmp_path)) == ["1"]
+
+
 def test_gzip_of_several_members_is_read_whole(tmp_path: Path) -> None:
     put(tmp_path, "a.csv", gzip.compress(b"id\n1\n") + gzip.compress(b"2\n"))
     assert ids(read(tmp_path)) == ["1", "2"]

@@ -97,7 +97,7 @@ class LocalPlace:
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 name = f"{prefix}{entry.name}"
-                if is_hidden(entry.name) or not _is_text(name):
+                if is_hidden(entry.name) or not _is_plain(name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if deep:
@@ -168,13 +168,13 @@ def _moment(nanoseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=nanoseconds // 1000)
 
 
-def _is_text(name: str) -> bool:
+def _is_plain(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
         log.warning("%r is left alone: its name is no UTF-8 text", name)
         return False
-    return True
+    return path_fault(name) is None
 
 
 def _sync_folder(folder: Path) -> None:

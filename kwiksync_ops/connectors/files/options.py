@@ -145,7 +145,7 @@ def option_faults(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 def path_fault(path: str) -> str | None:
     """Why a path does not lead below the connection's folder, if so."""
-    if path.startswith("/") or "\\" in path or "\0" in path or ":" in path.partition("/")[0]:
+    if path.startswith("/") or "\\" in path or "\0" in path:
         return f"{path!r} is not a path below the connection's folder."
     if ".." in path.split("/"):
         return f"{path!r} leads out of the connection's folder: .. is not allowed."

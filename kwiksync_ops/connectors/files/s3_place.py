@@ -62,6 +62,7 @@ class S3Place:
         if self._endpoint:
             self._guard.base_origin(self._endpoint)
         self._opened: Any = None
+        self._has_bucket = False
 
     def files(self, folder: str, *, deep: bool) -> list[FileInfo]:
         from pyarrow import fs
@@ -69,7 +70,7 @@ class S3Place:
         path = self._path(folder)
         with self._called(folder or "the folder"):
             found = self._store().get_file_info(fs.FileSelector(path, recursive=deep, allow_not_found=True))
-        if not found:
+        if not found and not self._has_bucket:
             self._check_bucket()
         names = ((info.path.removeprefix(f"{self._root}/"), info) for info in found if info.is_file)
         return [_info(name, info) for name, info in names if not is_hidden(name) and path_fault(name) is None]
@@ -109,6 +110,7 @@ class S3Place:
             raise ConfigurationError(
                 f"There is no bucket {bucket}.", remedy="Make it, or correct the connection's folder."
             )
+        self._has_bucket = True
 
     def _path(self, name: str) -> str:
         if problem := path_fault(name):

@@ -169,13 +169,18 @@ class _Read:
     def _rows(self, file: FileInfo, copy: copies.Copy) -> Iterator[_Part]:
         """The file's parts; the last one carries its mark, if all of the file was wanted and it is what it was."""
         size = self._asked["size"]
-        part = _Part()
-        is_begun = False
-        for chunk in read_chunks(copy.file, file.name, self._options, self._request.key, skip=self._at.row, size=size):
+        part, is_begun = _Part(), False
+        chunks = read_chunks(copy.file, file.name, self._options, self._request.key, skip=self._at.row, size=size)
+        try:
+            for chunk in chunks:
+                if is_begun:
+                    yield part
+                part, is_begun = self._part(file, chunk), True
+                self._at.row += chunk.rows
+        except ValidationError:
             if is_begun:
                 yield part
-            part, is_begun = self._part(file, chunk), True
-            self._at.row += chunk.rows
+            raise
         now = self._place.find(file.name)
         if not self._is_filtered and (now is None or now.version == file.version):
             yield self._done(file, part, copy.digest)
