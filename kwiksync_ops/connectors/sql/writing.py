@@ -98,13 +98,7 @@ class TableWriter:
 
     def _rows(self, session: Session, by: ColumnInfo, identities: Sequence[Any], *, lock: bool) -> dict[str, Stored]:
         columns = list(self.relation.columns.values())
-        wanted = [bound(each) for each in identities]
-        source = self.relation.source
-        statement = sa.select(*(column.expression for column in columns)).where(source.c[by.name].in_(wanted))
-        if lock and session.backend == "mssql":
-            statement = statement.with_hint(source, "WITH (UPDLOCK, ROWLOCK)")
-        elif lock:
-            statement = statement.with_for_update()
+        statement = lookup(self.relation, by.name, identities, session.backend if lock else None)
         names, told, rows = session.run(statement)
         kinds = [kind if kind != Kind.OTHER else column.kind for kind, column in zip(told, columns, strict=True)]
         records = plain_records(names, kinds, rows, session.options.bytes).records
@@ -235,21 +229,14 @@ class Writing:
             self._tell(Receipt(item.id, Outcome.CONFLICT, code=DuplicateRecordError.code, message=said))
 
     def _update(self, items: Sequence[Item]) -> None:
-        table = self._source
-        for names, group in _by_columns(items):
-            if not names:
-                continue
-            by = {item.by.name for item in group}
-            for column in by:
-                mine = [item for item in group if item.by.name == column]
-                values = {name: named(f"v{at}") for at, name in enumerate(names)}
-                statement = sa.update(table).where(table.c[column] == named("identity")).values(values)
-                rows = [{"identity": item.identity, **_numbered(item, names)} for item in mine]
-                self._session.connection.execute(statement, rows)
+        for (by, *names), group in _by_columns(items):
+            if names:
+                rows = [{"identity": item.identity, **_numbered(item, names)} for item in group]
+                self._session.connection.execute(update_of(self._table.relation, by, names), rows)
 
     def _insert(self, items: Sequence[Item]) -> None:
-        for names, group in _by_columns(items):
-            statement = sa.insert(self._source).values({name: named(f"v{at}") for at, name in enumerate(names)})
+        for (_, *names), group in _by_columns(items):
+            statement = insert_of(self._table.relation, names)
             known = [_numbered(item, names) for item in group if item.identity is not None]
             if known:
                 self._session.connection.execute(statement, known)
@@ -259,17 +246,15 @@ class Writing:
 
     def _insert_alone(self, statement: sa.Insert, values: Mapping[str, Any]) -> Any:
         """The key that the database gives a row that can't be told from others by what is in it."""
-        connection, key = self._session.connection, self._source.c[self._table.key.name]
+        connection, key = self._session.connection, self._table.relation.source.c[self._table.key.name]
         if connection.dialect.insert_returning:
             return connection.execute(statement.returning(key), values).scalar_one()
         return connection.execute(statement, values).lastrowid
 
     def _delete(self, items: Sequence[Item]) -> None:
-        table = self._source
-
         def apply(some: Sequence[Item]) -> None:
-            wanted = [bound(item.identity) for item in some]
-            self._session.connection.execute(sa.delete(table).where(table.c[self._table.key.name].in_(wanted)))
+            wanted = [item.identity for item in some]
+            self._session.connection.execute(delete_of(self._table.relation, self._table.key.name, wanted))
 
         if not items:
             return
@@ -281,10 +266,6 @@ class Writing:
                 self._refuse(item.id, "The row is still there: a trigger or a rule of the database keeps it.")
             else:
                 self._tell(Receipt(item.id, Outcome.CONFIRMED, key=item.delivery.key))
-
-    @property
-    def _source(self) -> Any:
-        return self._table.relation.source
 
     def _refuse(self, delivery_id: str, message: str, code: str = ValidationError.code) -> None:
         text = self._session.database.redactor.text(message)
@@ -304,11 +285,41 @@ def _with(delivery_id: str, outcome: Outcome, stored: Stored, message: str | Non
     return Receipt(delivery_id, outcome, key=stored.key, etag=stored.version, message=message, record=record)
 
 
+def lookup(relation: Relation, by: str, identities: Sequence[Any], locking: str | None) -> sa.Select[Any]:
+    """The rows of these identities, locked until the transaction ends where a backend is named."""
+    columns, source = relation.columns.values(), relation.source
+    statement = sa.select(*(column.expression for column in columns)).where(source.c[by].in_(map(bound, identities)))
+    if locking == "mssql":
+        return statement.with_hint(source, "WITH (UPDLOCK, ROWLOCK)")
+    return statement.with_for_update() if locking else statement
+
+
+def update_of(relation: Relation, by: str, names: Sequence[str]) -> sa.Update:
+    """For many rows: `identity` names each, `v0`, `v1`, … are the values of these columns."""
+    table: Any = relation.source
+    return sa.update(table).where(table.c[by] == named("identity")).values(_places(names))
+
+
+def insert_of(relation: Relation, names: Sequence[str]) -> sa.Insert:
+    """For many rows: `v0`, `v1`, … are the values of these columns."""
+    table: Any = relation.source
+    return sa.insert(table).values(_places(names))
+
+
+def delete_of(relation: Relation, by: str, identities: Sequence[Any]) -> sa.Delete:
+    table: Any = relation.source
+    return sa.delete(table).where(table.c[by].in_(map(bound, identities)))
+
+
+def _places(names: Sequence[str]) -> dict[str, Any]:
+    return {name: named(f"v{at}") for at, name in enumerate(names)}
+
+
 def _by_columns(items: Sequence[Item]) -> Iterable[tuple[tuple[str, ...], list[Item]]]:
-    """Items with the same columns go out by one statement."""
+    """Items that are named by one column and have the same others go out by one statement: (by, *columns)."""
     groups: dict[tuple[str, ...], list[Item]] = {}
     for item in items:
-        groups.setdefault(tuple(item.values), []).append(item)
+        groups.setdefault((item.by.name, *item.values), []).append(item)
     return groups.items()
 
 
