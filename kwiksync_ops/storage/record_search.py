@@ -143,6 +143,11 @@ def read_window(
     return Window(rows, None)
 
 
+def holds_more(connection: sa.Connection, table: str, number: int) -> bool:
+    """Whether a table has more records than so many, without counting the rest."""
+    return _nth(connection, RECORDS[table], [], Sort("sys_id"), number + 1) is not None
+
+
 def indexed_fields(table: str) -> frozenset[str]:
     """The fields that a table of any size can be sorted by at once."""
     return frozenset({"sys_id", "sys_updated_on"} | _keyed(RECORDS[table]))
@@ -206,11 +211,11 @@ def _up_to(records: sa.Table, sort: Sort, end: tuple[Any, str]) -> sa.ColumnElem
     column, sys_id = records.c[sort.field], records.c.sys_id
     step = operator.ge if sort.is_descending else operator.le
     if end[0] is None:
-        found: sa.ColumnElement[bool] = step(sys_id, end[1])
-        return found
+        last: sa.ColumnElement[bool] = step(sys_id, end[1])
+        return last
     given = sa.literal(end[0], column.type), sa.literal(end[1], sys_id.type)
-    found = step(sa.tuple_(column, sys_id), sa.tuple_(*given))
-    return found
+    behind: sa.ColumnElement[bool] = step(sa.tuple_(column, sys_id), sa.tuple_(*given))
+    return behind
 
 
 def _by_value(records: sa.Table, sort: Sort) -> list[sa.ColumnElement[Any]]:

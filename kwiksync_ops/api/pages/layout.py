@@ -32,6 +32,7 @@ class Entry:
 NAVIGATION = (
     Entry("Hub", ""),
     Entry("Connections", "connections"),
+    Entry("Records", "records"),
     Entry("Sync Log", "sync-log"),
     Entry("Error Log", "error-log"),
     Entry("Settings", "settings", is_for_admins=True),

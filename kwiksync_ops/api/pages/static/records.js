@@ -1,0 +1,163 @@
+// What pages of records do beside showing: save a form with what is wrong beside each field, search on by themselves.
+
+const HEADERS = { [document.body.dataset.header]: "1", Accept: "application/json" };
+
+async function answerOf(method, url, body, more = {}) {
+  const headers = { ...HEADERS, ...more, "Content-Type": "application/json" };
+  let answer;
+  try {
+    answer = await fetch(url, { method, headers, body: JSON.stringify(body) });
+  } catch {
+    throw { message: "The server can't be reached.", detail: "Nothing was changed; try again when the connection is back." };
+  }
+  const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
+  if (answer.ok) return told;
+  if (answer.status === 401) told.link = { href: document.body.dataset.login, text: "Log in again" };
+  if (answer.status === 409) told.link = { href: location.href, text: "Look at it again" };
+  throw { message: `The server answered ${answer.status}.`, detail: "", ...told };
+}
+
+function tellFault(element, { message, detail, link }) {
+  element.replaceChildren(`${message} ${detail} `);
+  if (link) {
+    const anchor = document.createElement("a");
+    anchor.href = link.href;
+    anchor.textContent = link.text;
+    element.append(anchor);
+  }
+  element.hidden = false;
+  element.focus();
+}
+
+function go(text, address) {
+  sessionStorage.setItem("kwiksync.said", text);
+  if (address === location.pathname) location.reload();
+  else location.assign(address);
+}
+
+// The edit form
+
+const form = document.getElementById("edit");
+const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.type === "datetime-local" && field.value ? `${field.value}Z` : field.value);
+const fieldsOf = (element) => [...element.elements].filter((field) => field.name);
+
+function mark(field, text) {
+  const fault = document.getElementById(`${field.id}-fault`);
+  if (!fault) return false;
+  fault.textContent = text;
+  fault.hidden = !text;
+  if (text) {
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-errormessage", fault.id);
+  } else {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-errormessage");
+  }
+  return true;
+}
+
+// `quantity is no number; due_date is no day` stands beside quantity and due_date; what names no field stays on top.
+function showFaults(told) {
+  const left = told.message.split("; ").filter((part) => {
+    const field = form.elements[part.split(" ")[0]];
+    return !(field && mark(field, part.slice(part.indexOf(" ") + 1)));
+  });
+  const first = form.querySelector("[aria-invalid]");
+  tellFault(document.getElementById("edit-fault"), { ...told, message: left.length ? left.join("; ") : "Some fields can't be saved so." });
+  first?.focus();
+}
+
+if (form) {
+  const before = new Map(fieldsOf(form).map((field) => [field.name, valueOf(field)]));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    document.getElementById("edit-fault").hidden = true;
+    for (const field of fieldsOf(form)) mark(field, field.validity.badInput ? "is no value of its kind" : "");
+    if (form.querySelector("[aria-invalid]")) return form.querySelector("[aria-invalid]").focus();
+    const changed = fieldsOf(form).filter((field) => valueOf(field) !== before.get(field.name));
+    if (!changed.length) return go("Nothing was changed.", form.dataset.then);
+    const button = form.querySelector("button.primary");
+    button.disabled = true;
+    try {
+      const values = Object.fromEntries(changed.map((field) => [field.name, valueOf(field)]));
+      await answerOf("PATCH", form.dataset.url, values, { "If-Match": `"${form.dataset.seen}"` });
+      go("It is saved.", form.dataset.then);
+    } catch (told) {
+      showFaults(told);
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+// A record to refer to, found by its name or number
+
+for (const input of document.querySelectorAll("[data-find]")) {
+  let timer = 0;
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => suggest(input), 250);
+  });
+}
+
+async function suggest(input) {
+  const text = input.value.trim();
+  const note = document.getElementById(`${input.id}-note`);
+  const known = [...input.list.options].find((option) => option.value === text);
+  if (known) return void (note.textContent = known.label);
+  if (text.length < 2) return;
+  const answer = await fetch(`${input.dataset.find}?${new URLSearchParams({ q: text, limit: 20, sort: "-sys_id" })}`, { headers: HEADERS }).catch(() => null);
+  if (!answer?.ok) return;
+  const { result } = await answer.json();
+  input.list.replaceChildren(
+    ...result.map((row) => {
+      const called = [row.number ?? row.asset_tag, row.name ?? row.short_description].filter(Boolean).join(" ");
+      return new Option(called || row.external_id, row.sys_id);
+    }),
+  );
+  note.textContent = result.length ? `${result.length === 20 ? "20 or more" : result.length} found: choose one` : "none found";
+}
+
+// A search that found nothing yet goes on by itself, as long as one looks
+
+async function searchOn() {
+  const onward = document.querySelector("#found [data-search-on]");
+  if (!onward || document.querySelector("#found tbody, #found .bins") || document.hidden) return;
+  const answer = await fetch(onward.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!answer?.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("found");
+  document.getElementById("found").replaceWith(page);
+  history.replaceState(null, "", onward.href);
+  setTimeout(searchOn, 100);
+}
+
+setTimeout(searchOn, 100);
+
+// A conflict, decided field by field
+
+const decision = document.getElementById("decision");
+
+decision?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const fault = document.getElementById("decision-fault");
+  fault.hidden = true;
+  const rows = [...decision.querySelectorAll("[data-conflict]")];
+  const chosen = rows.map((row) => [row, row.querySelector("input[type=radio]:checked")]).filter(([, radio]) => radio);
+  if (!chosen.length) return tellFault(fault, { message: "Nothing is chosen yet.", detail: "Say for a field which value is to stand." });
+  let done = 0;
+  try {
+    for (const [row, radio] of chosen) {
+      const body = radio.value === "value" ? { value: row.querySelector("[data-own]").value } : { use: radio.value };
+      await answerOf("POST", row.dataset.conflict, body);
+      done += 1;
+    }
+    go(`${done} ${done === 1 ? "field is" : "fields are"} decided.`, decision.dataset.then);
+  } catch (told) {
+    if (done) told = { ...told, message: `${done} decided, and then: ${told.message}` };
+    tellFault(fault, told);
+  }
+});
+
+for (const own of document.querySelectorAll("[data-own]")) {
+  own.addEventListener("input", () => (own.closest("[data-conflict]").querySelector("input[value=value]").checked = true));
+}
