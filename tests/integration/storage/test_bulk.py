@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -60,6 +60,27 @@ def test_values_of_every_type_and_their_absence(hub: Hub) -> None:
     hub.write(lambda connection: insert_rows(connection, RECORDS["projects"], columns + own, given))
     found = rows(hub, RECORDS["projects"])
     assert [tuple(row[name] for name in columns + own) for row in found] == given
+
+
+def test_moments_are_stored_as_a_single_row_stores_them(hub: Hub) -> None:
+    east = timezone(timedelta(hours=14))
+    moments = [
+        datetime(2026, 1, 15, 12, 30, tzinfo=UTC),
+        datetime(2026, 1, 15, 12, 30, tzinfo=east),
+        datetime(1, 1, 2, 0, 0, 0, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        None,
+    ]
+    projects = RECORDS["projects"]
+    columns = ("sys_id", "external_id", "source_system", "sys_created_on")
+    given = [(f"{number:032x}", f"K{number}", "erp", moment) for number, moment in enumerate(moments * 2)]
+    hub.write(lambda connection: insert_rows(connection, projects, columns, given))
+    for _, key, _, moment in given:
+        same = projects.select().where(
+            projects.c.external_id == key, projects.c.sys_created_on.is_not_distinct_from(moment)
+        )
+        with hub.read() as connection:
+            assert len(connection.execute(same).all()) == 1
 
 
 def test_bytes(hub: Hub) -> None:
