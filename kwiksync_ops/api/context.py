@@ -21,6 +21,8 @@ from kwiksync_ops.vocabulary import CALLS_PER_MINUTE, Role
 
 KEY_HEADER = "X-Customer-Key"
 OWN_HEADER = "X-KWikSync-Request"
+LOOKS_PER_MINUTE = 600
+"""Looks at pages are counted apart: one that is open asks every two seconds, and people have several open."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -31,6 +33,7 @@ class Context:
     gateway: Gateway
     clock: Clock = field(default_factory=SystemClock)
     calls_per_minute: int = CALLS_PER_MINUTE
+    looks_per_minute: int = LOOKS_PER_MINUTE
     given: Settings | None = None
     _hub: Hub | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -52,6 +52,9 @@ class Look:
         self.page.goto(f"{self.root}/{path}")
         return self.page
 
+    def offline(self, is_offline: bool) -> None:
+        self._context.set_offline(is_offline)
+
     def theme(self, name: str, text: str = "normal") -> None:
         """A person's own choice, on the page that is open."""
         self.page.evaluate(

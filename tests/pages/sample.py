@@ -53,5 +53,5 @@ def _put_back(connection: Connection, run_id: str, days: int) -> None:
         rows = connection.execute(table.select().where(table.c.run_id == run_id)).mappings().all()
         for row in rows:
             key = [column == row[column.name] for column in table.primary_key.columns]
-            moved = {name: row[name] - timedelta(days=days) for name in columns if row[name]}
+            moved = {name: row[name] - timedelta(days=days, hours=2) for name in columns if row[name]}
             connection.execute(table.update().where(*key).values(moved))

@@ -16,9 +16,6 @@ from kwiksync_ops.api.callers import Caller
 from kwiksync_ops.api.context import ContextDep, check_admin, check_role, identify
 from kwiksync_ops.api.problems import TooManyCallsError
 
-LOOKS_PER_MINUTE = 600
-"""An open page that is live asks every two seconds; so many tabs of one person are enough."""
-
 WINDOW_S = 60.0
 MAX_CALLERS = 10_000
 
@@ -26,18 +23,17 @@ MAX_CALLERS = 10_000
 class LookBudget:
     """The looks of the last minute, by caller. Only callers that were identified are kept."""
 
-    def __init__(self, limit: int = LOOKS_PER_MINUTE) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
         self._looks: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 
-    def take(self, caller: str, now_s: float) -> float:
+    def take(self, caller: str, limit: int, now_s: float) -> float:
         """0 for a look that is free, else how many seconds to wait for the next."""
         with self._lock:
             looks = self._looks.setdefault(caller, deque())
             while looks and looks[0] <= now_s - WINDOW_S:
                 looks.popleft()
-            if len(looks) >= self.limit:
+            if len(looks) >= limit:
                 return looks[0] + WINDOW_S - now_s
             looks.append(now_s)
             if len(self._looks) > MAX_CALLERS:
@@ -57,10 +53,10 @@ async def admit_look(request: Request, context: ContextDep) -> Caller:
     """
     caller = await identify(request, context)
     budget: LookBudget = request.app.state.budget
-    wait_s = budget.take(caller.name, context.clock.monotonic())
+    wait_s = budget.take(caller.name, context.looks_per_minute, context.clock.monotonic())
     if wait_s > 0:
         raise TooManyCallsError(
-            f"{caller.name} asked for more than {budget.limit} pages in 60 seconds.",
+            f"{caller.name} asked for more than {context.looks_per_minute} pages in 60 seconds.",
             remedy="Close pages that you do not need, and wait a moment.",
             retry_after_s=wait_s,
         )

@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYetError
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
+
+from kwiksync_ops.errors import KwikSyncError
 
 T = TypeVar("T")
 
@@ -25,8 +26,9 @@ _pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="kwiksync-pages")
 class Kept(Generic[T]):
     """Only the first look waits, and not long: it gets None where the value is not there by then."""
 
-    def __init__(self, read: Callable[[], T]) -> None:
+    def __init__(self, read: Callable[[], T], fresh_s: float = FRESH_S) -> None:
         self._read = read
+        self._fresh_s = fresh_s
         self._value: T | None = None
         self._fresh_until = 0.0
         self._reading: Future[None] | None = None
@@ -38,20 +40,17 @@ class Kept(Generic[T]):
                 self._reading = _pool.submit(self._renew)
             reading = self._reading
         if self._value is None and reading is not None:
-            self._wait(reading)
+            wait([reading], FIRST_WAIT_S)
         return self._value
-
-    def _wait(self, reading: Future[None]) -> None:
-        try:
-            reading.result(FIRST_WAIT_S)
-        except NotYetError:
-            log.debug("a page did not wait for a value")
 
     def _renew(self) -> None:
         begun = time.monotonic()
         try:
             self._value = self._read()
+        except KwikSyncError as exc:
+            log.warning("a page's value could not be read: %s", exc)
         finally:
             ended = time.monotonic()
-            self._fresh_until = ended + max(FRESH_S, COST_FACTOR * (ended - begun))
-            self._reading = None
+            with self._lock:
+                self._fresh_until = ended + max(self._fresh_s, COST_FACTOR * (ended - begun))
+                self._reading = None

@@ -1,0 +1,158 @@
+"""Who sees which page, how often, under which policy, and what is answered to what nobody should send."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import requests
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from kwiksync_ops.api.app import create_app
+from kwiksync_ops.api.context import Context
+from kwiksync_ops.api.pages.app import create_pages
+from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.models import AUDIT
+from tests.pages.sample import Sample
+from tests.support.api_server import ApiServer
+
+ADMIN_ONLY = ("/settings", "/undo/{run_id:path}")
+EXPECTED = {"nobody": 401, "expired": 401, "viewer": 403, "user": 200, "admin": 200}
+
+
+def get(server: ApiServer, path: str, who: str = "user") -> requests.Response:
+    cookie = {} if who == "nobody" else {"Cookie": f"_token={who}-token"}
+    return server.call("GET", f"/pages{path}", headers=cookie)
+
+
+def paths(context: Context, sample: Sample) -> dict[str, str]:
+    """Every route of the pages, and an address of it."""
+    routes = [route.path for route in create_pages(context).routes if isinstance(route, APIRoute)]
+    names = {
+        "{run_id:path}": sample.runs[-1],
+        "{sys_id}": sample.error,
+        "{dag_id}": "kwiksync_erp_inbound",
+        "{table}": "tickets",
+        "{system}": "erp",
+    }
+    return {route: re.sub(r"\{[^}]+\}", lambda found: names[found.group()], route) for route in routes}
+
+
+def test_every_page_answers_every_caller_as_their_role_says(
+    server: ApiServer, context: Context, sample: Sample, subtests: pytest.Subtests
+) -> None:
+    for route, path in paths(context, sample).items():
+        for who, expected in EXPECTED.items():
+            with subtests.test(f"{route} {who}"):
+                answer = get(server, path, who)
+                is_refused = who == "user" and route in ADMIN_ONLY
+                assert answer.status_code == (403 if is_refused else expected), answer.text[:300]
+                assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_every_answer_has_the_policy(server: ApiServer) -> None:
+    for path in ("/", "/connections", "/none", "/static/pages.css", "/static/none.css"):
+        policy = get(server, path).headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+        assert "frame-ancestors 'self'" in policy
+        assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in server.call("GET", "/status", who="user").headers["Content-Security-Policy"]
+
+
+def test_pages_are_never_kept_and_their_files_for_good(server: ApiServer) -> None:
+    page = get(server, "/")
+    assert page.headers["Cache-Control"] == "no-store"
+    for address in re.findall(r'(?:src|href)="(/pages/static/[^"]+)"', page.text):
+        answer = server.call("GET", address)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+
+
+def test_no_page_holds_a_script_or_a_style_of_its_own(server: ApiServer, context: Context, sample: Sample) -> None:
+    for path in paths(context, sample).values():
+        text = get(server, path, "admin").text
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", text), path
+
+
+def test_links_stay_below_the_prefix_that_the_app_is_served_under(context: Context) -> None:
+    for path in ("", "connections", "sync-log", "settings"):
+        links = re.findall(r'(?:href|src|action|data-url|data-live)="([^"#][^"]*)"', prefixed(context, path, "admin"))
+        assert links
+        assert {link for link in links if not link.startswith("/team/airflow/")} == set()
+    login = prefixed(context, "", "expired")
+    assert "/team/airflow/api/v2/auth/login?next=%2Fteam%2Fairflow%2F" in login
+
+
+def prefixed(context: Context, path: str, who: str) -> str:
+    """A page of the app where Airflow is served under /team/airflow."""
+    airflow = FastAPI()
+    airflow.mount("/team/airflow/api/x_kwr_kwiksync", create_app(context))
+
+    async def ask() -> str:
+        transport = httpx.ASGITransport(airflow)
+        async with httpx.AsyncClient(transport=transport, base_url="https://127.0.0.1") as client:
+            cookies = {"Cookie": f"_token={who}-token"}
+            return (await client.get(f"/team/airflow/api/x_kwr_kwiksync/pages/{path}", headers=cookies)).text
+
+    with ThreadPoolExecutor(1) as pool:  # the browser's driver keeps a loop in this thread
+        return pool.submit(asyncio.run, ask()).result()
+
+
+def test_looks_have_a_budget_of_their_own(server: ApiServer, context: Context) -> None:
+    context.calls_per_minute = 60
+    assert {get(server, "/hub/now").status_code for _ in range(70)} == {200}
+    assert server.call("GET", "/status", headers={"Cookie": "_token=user-token"}).headers["RateLimit-Remaining"] == "59"
+
+
+def test_who_looks_too_often_is_told_to_wait(server: ApiServer, context: Context) -> None:
+    context.looks_per_minute = 5
+    *first, last = [get(server, "/connections/activity") for _ in range(6)]
+    assert {answer.status_code for answer in first} == {200}
+    assert last.status_code == 429
+    assert 1 <= int(last.headers["Retry-After"]) <= 61
+    assert "Too many pages at once" in last.text
+    assert get(server, "/", "admin").status_code == 200
+
+
+GARBAGE = [
+    ("/sync-log?cursor=x", 400, "cursor"),
+    ("/sync-log?cursor=bnVsbA", 400, "cursor"),
+    ("/sync-log?cursor=WzEsMl0", 400, "cursor"),
+    ("/sync-log?from=yesterday", 400, "is no day"),
+    ("/sync-log?to=2026-13-01", 400, "is no day"),
+    ("/sync-log?status=sucess", 400, "Did you mean"),
+    ("/sync-log?table=tikets", 400, "Did you mean"),
+    ("/sync-log/none", 404, "There is no run none"),
+    ("/sync-log/kwiksync_erp_inbound/none", 404, "There is no run"),
+    ("/error-log?code=banana", 400, "no error code"),
+    ("/error-log?resolution=banana", 400, "There is no status"),
+    ("/error-log/none", 404, "no row none"),
+    ("/connections/activity?after=banana", 400, "no place"),
+    ("/connections/activity?after=1-99999999999999999999", 400, "no place in time"),
+    ("/undo/none", 400, "There is no run"),
+    ("/none", 404, "There is no page"),
+    ("/sync-log/x?after=banana", 422, "after"),
+]
+
+
+def test_what_can_t_be_read_is_told_and_never_fails(server: ApiServer, subtests: pytest.Subtests) -> None:
+    for path, status, says in GARBAGE:
+        with subtests.test(path):
+            answer = get(server, path, "admin")
+            assert answer.status_code == status, answer.text[:500]
+            assert says in answer.text.replace("&#39;", "'")
+
+
+def test_what_came_from_a_system_is_shown_and_not_run(server: ApiServer, sample_hub: Hub) -> None:
+    path = "/sync-log?system=%3Cscript%3Ealert(1)%3C/script%3E"
+    assert "<script>alert" not in get(server, path).text
+
+
+def test_a_refused_look_stands_in_the_audit_trail(server: ApiServer, sample_hub: Hub) -> None:
+    get(server, "/settings")
+    with sample_hub.read() as connection:
+        (row,) = connection.execute(AUDIT.select().where(AUDIT.c.action == "access.refuse")).mappings().all()
+    assert (row["who"], row["object"]) == ("user", "GET /pages/settings")
