@@ -104,12 +104,17 @@ class Depot:
         return {str(row["name"]): bool(row["is_rejected"]) for row in rows_of(self.hub, FILE_MARK)}
 
 
-@pytest.fixture(params=[False, True], ids=["stream", "staged"])
-def depot(request: pytest.FixtureRequest, hub: Hub, tmp_path: Path) -> Depot:
-    return Depot(hub, tmp_path, request.param)
+@pytest.fixture
+def depot(hub: Hub, tmp_path: Path) -> Depot:
+    return Depot(hub, tmp_path)
 
 
-def test_each_file_is_read_once(depot: Depot) -> None:
+both_ways = pytest.mark.parametrize("is_staged", [False, True], ids=["stream", "staged"])
+
+
+@both_ways
+def test_each_file_is_read_once(depot: Depot, is_staged: bool) -> None:
+    depot.is_staged = is_staged
     depot.put("assets_1.csv", *range(25))
     assert depot.sync().created == 25
     assert depot.sync().processed == 0
@@ -118,7 +123,9 @@ def test_each_file_is_read_once(depot: Depot) -> None:
     assert depot.marks() == {"assets_1.csv": False, "assets_2.csv": False}
 
 
-def test_a_file_that_was_only_touched_or_copied_anew_is_not_read_again(depot: Depot) -> None:
+@both_ways
+def test_a_file_that_was_only_touched_or_copied_anew_is_not_read_again(depot: Depot, is_staged: bool) -> None:
+    depot.is_staged = is_staged
     path = depot.put("assets_1.csv", 1, 2)
     depot.sync()
     os.utime(path, (1, 1))
@@ -140,7 +147,9 @@ def test_new_content_is_read_though_name_size_and_modification_time_are_as_befor
     assert depot.assets() == {"R001": "bbbbb 1"}
 
 
-def test_a_file_with_nothing_but_a_header_is_done_with(depot: Depot) -> None:
+@both_ways
+def test_a_file_with_nothing_but_a_header_is_done_with(depot: Depot, is_staged: bool) -> None:
+    depot.is_staged = is_staged
     depot.put("assets_1.csv")
     assert depot.sync().processed == 0
     assert depot.marks() == {"assets_1.csv": False}
@@ -165,7 +174,9 @@ def test_a_broken_row_is_rejected_alone_and_the_file_is_done_with(depot: Depot) 
     assert len(depot.errors()) == 2
 
 
-def test_a_bad_file_is_set_aside_with_its_reason_and_the_others_are_read(depot: Depot) -> None:
+@both_ways
+def test_a_bad_file_is_set_aside_with_its_reason_and_the_others_are_read(depot: Depot, is_staged: bool) -> None:
+    depot.is_staged = is_staged
     depot.put("assets_1.csv", 1)
     depot.put("assets_3.csv", 3)
     (depot.folder / "assets_2.csv").write_text("number;name\n1;x\n")
@@ -207,7 +218,9 @@ def test_where_nothing_can_be_moved_a_bad_file_is_told_once(hub: Hub, tmp_path: 
     assert "left where it is" in depot.errors()[0]
 
 
-def test_a_bad_file_alone_fails_the_first_run_and_is_out_of_the_way_of_the_next(depot: Depot) -> None:
+@both_ways
+def test_a_bad_file_alone_fails_the_first_run_and_is_out_of_the_way_of_the_next(depot: Depot, is_staged: bool) -> None:
+    depot.is_staged = is_staged
     (depot.folder / "assets_1.csv").write_text("number\n1\n")
     with pytest.raises(ErrorBudgetError):
         depot.sync()
