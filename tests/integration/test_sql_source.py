@@ -355,6 +355,12 @@ def test_a_statement_that_takes_too_long_is_ended(postgresql_db: SqlDatabase) ->
     assert caught.value.code == "ERR_002"
 
 
+def test_a_statement_of_sqlite_that_takes_too_long_is_ended(sqlite_db: SqlDatabase) -> None:
+    endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT max(id) AS id FROM n"
+    with pytest.raises(ConnectionTimeoutError):
+        read(sqlite_db, ReadRequest("t", "id"), query=endless, timeouts={"statement_s": 1})
+
+
 def test_a_connection_that_is_lost_in_a_read_leaves_the_pages_before_it(postgresql_db: SqlDatabase) -> None:
     _numbers(postgresql_db, 3_000)
     request = ReadRequest("t", "id", "changed", page_records=1_000)

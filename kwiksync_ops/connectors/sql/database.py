@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -52,6 +53,9 @@ _POSTGRESQL_KINDS = {
     1114: Kind.WALL,
     1184: Kind.MOMENT,
 }
+
+
+_SQLITE_STEPS = 100_000
 
 
 class _AsItIs(sa.types.UserDefinedType[Any]):
@@ -255,9 +259,17 @@ class Session:
         text, values = compiled(statement, self.dialect)
         cursor = self._cursor(is_streamed=is_streamed)
         self._cursors += 1
+        if self.backend == "sqlite":
+            self._limit_sqlite()
         with nullcontext() if self._is_prepaid else self.database.call():
             cursor.execute(text, values)
         return cursor
+
+    def _limit_sqlite(self) -> None:
+        """SQLite keeps no time: it asks us now and then whether it is to go on."""
+        raw: Any = self.connection.connection.dbapi_connection
+        end = time.monotonic() + self.options.timeouts.statement_s
+        raw.set_progress_handler(lambda: time.monotonic() > end, _SQLITE_STEPS)
 
     def _end(self, cursor: Any, *, is_read: bool) -> None:
         """Close a cursor. MySQL's would first read all that is left, so its connection is given up."""
