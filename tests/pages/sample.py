@@ -22,11 +22,12 @@ DAG = "kwiksync_erp_inbound"
 
 @dataclass(frozen=True)
 class Sample:
-    """`runs` are the ids of the syncs, the oldest first; the first read everything. `error` is an open error's id."""
+    """`runs` are ids, the oldest first; the first run read everything. `error` and `ticket` are ids of rows."""
 
     path: Path
     runs: tuple[str, ...]
     error: str
+    ticket: str
 
 
 def made_sample(folder: Path) -> Sample:
@@ -43,8 +44,9 @@ def made_sample(folder: Path) -> Sample:
             hub.write(lambda connection, run_id=run_id, day=day: _put_back(connection, run_id, DAYS - 1 - day))
             erp.move_clock(advance_minutes=2 * 24 * 60)
     (error,) = search_errors(hub, ErrorFilter(table="tickets"), limit=1)
+    ticket = next(iter(inbound.records("tickets").values()))
     hub.close()
-    return Sample(folder / "hub.db", runs, error["sys_id"])
+    return Sample(folder / "hub.db", runs, error["sys_id"], ticket["sys_id"])
 
 
 def _put_back(connection: Connection, run_id: str, days: int) -> None:

@@ -34,12 +34,15 @@ def paths(context: Context, sample: Sample) -> dict[str, str]:
     routes = [route.path for route in create_pages(context).routes if isinstance(route, APIRoute)]
     names = {
         "{run_id:path}": sample.runs[-1],
-        "{sys_id}": sample.error,
         "{dag_id}": "kwiksync_erp_inbound",
         "{table}": "tickets",
         "{system}": "erp",
     }
-    return {route: re.sub(r"\{[^}]+\}", lambda found: names[found.group()], route) for route in routes}
+    ids = {route: sample.ticket if route.startswith("/records") else sample.error for route in routes}
+    return {
+        route: re.sub(r"\{[^}]+\}", lambda found: names.get(found.group(), ids[route]), route)  # noqa: B023  # used at once
+        for route in routes
+    }
 
 
 def test_every_page_answers_every_caller_as_their_role_says(
