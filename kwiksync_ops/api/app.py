@@ -13,7 +13,7 @@ from kwiksync_ops.api.context import Context, admit
 from kwiksync_ops.api.guard import Guard
 from kwiksync_ops.api.pages.app import create_pages
 from kwiksync_ops.api.problems import DESCRIBED, add_handlers
-from kwiksync_ops.api.routes import administration, logs, mappings, records, status, sync, systems, undo
+from kwiksync_ops.api.routes import administration, conflicts, logs, mappings, records, status, sync, systems, undo
 
 ABOUT = """Start syncs, see how they do, read and write the records of the hub, and administer KWikSync.
 
@@ -36,7 +36,7 @@ def create_app(context: Context | None = None, *, gateway: Gateway | None = None
     )
     app.state.context = own
     add_handlers(app)
-    for routes in (sync, status, undo, records, logs, mappings, systems, administration):
+    for routes in (sync, status, undo, records, logs, conflicts, mappings, systems, administration):
         app.include_router(routes.router)
     app.mount("/pages", create_pages(own))
     app.add_middleware(Guard)

@@ -17,6 +17,7 @@ from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.vocabulary import Resolution
 
 HUB, SYSTEM = "hub", "system"
+MOST_FIELDS = 200
 DELETED = "sys_deleted_on"
 """The field of a conflict about a record that was deleted at the system, and edited in the hub."""
 
@@ -58,6 +59,13 @@ def list_conflicts(
     """Conflicts that wait for a person, newest first; with `decided` those too that a policy or a person ended."""
     wanted = ErrorFilter(system, table, ConflictError.code, None, None if decided else Resolution.OPEN)
     return [_conflict(row) for row in search_errors(hub, wanted, limit=limit) if _is_of_field(row)]
+
+
+def conflicts_beside(hub: Hub, conflict: Conflict) -> list[Conflict]:
+    """All conflicts of its record with its system that wait, itself first where it waits too."""
+    wanted = ErrorFilter(conflict.system, conflict.table, ConflictError.code, external_id=conflict.external_id)
+    found = [_conflict(row) for row in search_errors(hub, wanted, limit=MOST_FIELDS) if _is_of_field(row)]
+    return sorted(found, key=lambda each: each.sys_id != conflict.sys_id)
 
 
 def find_conflict(hub: Hub, sys_id: str) -> Conflict:

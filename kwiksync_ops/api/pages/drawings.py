@@ -158,11 +158,11 @@ def span_bar(row: Mapping[str, Any], scale: Scale, today: date) -> Markup:
     ).format(BAR_WIDTH, BAR_HEIGHT, told, told, " late" if is_late else "", left, width, left, width * done, mark)
 
 
-def stock_bar(quantity: int | None, minimum: int | None) -> Markup:
-    """How much there is, with a line at the minimum. Empty where it is not known."""
+def stock_bar(row: Mapping[str, Any], top: int) -> Markup:
+    """How much there is of so much, with a line at the minimum. Empty where it is not known."""
+    quantity, minimum = row["quantity"], row["minimum_quantity"]
     if quantity is None:
         return Markup("")
-    top = max(quantity, (minimum or 0) * 2, 1)
     width = BAR_WIDTH * max(quantity, 0) / top
     mark = (
         Markup('<line class="least" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1:g}"/>').format(
@@ -179,6 +179,11 @@ def stock_bar(quantity: int | None, minimum: int | None) -> Markup:
         '<rect class="rail" x="0" y="5" width="{:g}" height="8" rx="2"/>'
         '<rect class="{}" x="0" y="5" width="{:.1f}" height="8" rx="2"/>{}</svg>'
     ).format(BAR_WIDTH, BAR_HEIGHT, told, told, BAR_WIDTH, "low" if is_low else "enough", width, mark)
+
+
+def stock_top(rows: Iterable[Mapping[str, Any]]) -> int:
+    """The most of anything in these records: as long as the bar that is full."""
+    return max((row[name] or 0 for row in rows for name in ("quantity", "minimum_quantity")), default=0) or 1
 
 
 def spots_of(rows: Iterable[Mapping[str, Any]]) -> list[Place]:

@@ -35,6 +35,7 @@ NAVIGATION = (
     Entry("Records", "records"),
     Entry("Sync Log", "sync-log"),
     Entry("Error Log", "error-log"),
+    Entry("Conflicts", "conflicts"),
     Entry("Settings", "settings", is_for_admins=True),
 )
 

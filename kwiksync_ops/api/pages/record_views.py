@@ -47,7 +47,7 @@ VIEWS: Mapping[str, TableView] = {
         drawn="map",
     ),
     "projects": TableView(
-        ("number", "name", "state", "priority", "customer", "manager", "percent_complete"),
+        ("number", "name", "state", "priority", "customer", "percent_complete"),
         ("state", "priority"),
         (
             Preset("Late", ("end_date<{today}", "percent_complete<100")),

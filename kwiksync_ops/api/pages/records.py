@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from kwiksync_ops.api.context import ContextDep
-from kwiksync_ops.api.pages.drawings import scale_of, span_bar, spots_of, stock_bar, world_map
+from kwiksync_ops.api.pages.drawings import scale_of, span_bar, spots_of, stock_bar, stock_top, world_map
 from kwiksync_ops.api.pages.filters import PAGE_ROWS
 from kwiksync_ops.api.pages.formats import words
 from kwiksync_ops.api.pages.layout import show
@@ -105,9 +105,7 @@ def read_list(request: Request, table: str, query: ListQueryDep, context: Contex
         drawn=drawn,
         spans=_spans(found.rows, context.clock.now().date()) if view.drawn == "timeline" else {},
         scale=scale_of(found.rows) if view.drawn == "timeline" else None,
-        stock={row["sys_id"]: stock_bar(row["quantity"], row["minimum_quantity"]) for row in found.rows}
-        if view.drawn == "stock"
-        else {},
+        stock=_stock(found.rows) if view.drawn == "stock" else {},
         overdue={row["sys_id"] for row in found.rows if is_overdue(view, row, context.clock.now())},
         title_of=title_of,
     )
@@ -134,7 +132,7 @@ def read_record(request: Request, table: str, sys_id: str, context: ContextDep) 
         has_more_entries=len(entries) > TOLD,
         related=related,
         by_hand=edits.BY_HAND,
-        stock=stock_bar(row["quantity"], row["minimum_quantity"]) if kind.name == "assets" else None,
+        stock=_stock([row])[sys_id] if kind.name == "assets" else None,
         drawn=_one_place(row) if kind.name == "locations" else None,
         is_late=is_overdue(VIEWS[kind.name], row, context.clock.now()),
         title_of=title_of,
@@ -295,3 +293,8 @@ def _one_place(row: Row) -> Markup | None:
 def _spans(rows: Sequence[Row], today: date) -> dict[str, Markup]:
     scale = scale_of(rows)
     return {row["sys_id"]: span_bar(row, scale, today) for row in rows} if scale else {}
+
+
+def _stock(rows: Sequence[Row]) -> dict[str, Markup]:
+    top = stock_top(rows)
+    return {row["sys_id"]: stock_bar(row, top) for row in rows}
