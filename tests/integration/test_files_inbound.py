@@ -152,7 +152,10 @@ def test_a_file_with_nothing_but_a_header_is_done_with(depot: Depot, is_staged: 
     depot.is_staged = is_staged
     depot.put("assets_1.csv")
     assert depot.sync().processed == 0
-    assert depot.marks() == {"assets_1.csv": False}
+    depot.put("assets_2.csv")
+    depot.put("assets_3.csv", 3)
+    assert depot.sync().created == 1
+    assert depot.marks() == {f"assets_{number}.csv": False for number in (1, 2, 3)}
 
 
 def test_a_full_sync_reads_all_files_again_in_their_order(depot: Depot) -> None:
