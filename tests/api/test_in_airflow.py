@@ -43,6 +43,14 @@ with TestClient(create_app(apps="core")) as client:
     client.cookies.update(cookies)
     answers["cookie"] = told(client.get(ROOT + "/settings"))
     answers["cookie alone"] = told(client.post(ROOT + "/sync", json=body))
+    queued = "sync-log/" + answers["first"][1]["run"]["run_id"]
+    pages = ["", "connections", "settings", "airflow/kwiksync_erp_inbound", queued]
+    found = [client.get(f"{ROOT}/pages/{path}") for path in pages]
+    answers["pages"] = {path: [page.status_code, page.text] for path, page in zip(pages, found)}
+    answers["test"] = told(client.post(ROOT + "/systems/erp/test", headers=headers("ADMIN")))
+    plugins = client.get("/api/v2/plugins", headers=headers("ADMIN")).json()["plugins"]
+    (ours,) = [plugin for plugin in plugins if plugin["name"] == "kwiksync"]
+    answers["views"] = {view["destination"]: view["href"] for view in ours["external_views"]}
 print("RESULT " + json.dumps(answers))
 """
 
@@ -92,6 +100,27 @@ def test_a_sync_is_started_in_airflow_once(answers: dict[str, Any]) -> None:
     (dag,) = [dag for dag in answers["after"][1]["dags"] if dag["dag_id"] == "kwiksync_erp_inbound"]
     assert dag["active"] == [{"run_id": first["run"]["run_id"], "state": "queued"}]
     assert answers["viewer's"][0] == 403
+
+
+def test_the_pages_are_in_airflow_s_navigation_and_beside_its_dags_runs_and_tasks(answers: dict[str, Any]) -> None:
+    """An address that answers 200 may be Airflow's own page: what counts is what it says."""
+    assert answers["views"] == {
+        "nav": "api/x_kwr_kwiksync/pages/",
+        "dag": "api/x_kwr_kwiksync/pages/airflow/{DAG_ID}",
+        "dag_run": "api/x_kwr_kwiksync/pages/airflow/{DAG_ID}/{RUN_ID}",
+        "task_instance": "api/x_kwr_kwiksync/pages/airflow/{DAG_ID}/{RUN_ID}?task={TASK_ID}",
+    }
+    pages = answers["pages"]
+    assert {status for status, _ in pages.values()} == {200}
+    says = ["Recent activity", "queued run", "Customer Key", "Nothing was synced yet", "has not begun to sync yet"]
+    for (path, (_, text)), says_so in zip(pages.items(), says, strict=True):
+        assert says_so in text, path
+
+
+def test_a_connection_of_airflow_s_is_asked_for_in_this_process(answers: dict[str, Any]) -> None:
+    status, told = answers["test"]
+    assert (status, told["code"]) == (400, "ERR_014")
+    assert "Airflow has no connection 'kwiksync_erp'" in told["message"]
 
 
 def test_the_ui_s_cookie_reads_and_does_not_change(answers: dict[str, Any]) -> None:
