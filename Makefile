@@ -41,6 +41,7 @@ check: setup ## format, lint, types, floors
 	$(BIN)/lint-imports --no-logo
 
 test: check ## check, then all tests with branch coverage, on two processes
+	@$(BIN)/python -m tests.support.debian
 	$(BIN)/python -m pytest --cov --cov-report=term -n 2 --dist loadfile
 
 demo: setup ## a sample ERP, Airflow and two syncs, live

@@ -16,11 +16,19 @@ import trustme
 
 from kwiksync_ops.storage import schema
 from kwiksync_ops.storage.hub import Hub, open_hub
+from tests.support import debian
 from tests.support.https_server import HttpsServer
 from tests.support.postgresql import empty_database, running_postgresql
 
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="kwiksync-airflow-")  # what imports Airflow makes files there
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by all that we start too
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was not run."""
+    for package, tests in debian.missing().items():
+        terminalreporter.write_line(f"left out: {tests}; they need Debian's {package}", yellow=True)
+
 
 LOCAL_NAMES = ("127.0.0.1", "localhost")
 
