@@ -149,8 +149,10 @@ def holds_more(connection: sa.Connection, table: str, number: int) -> bool:
 
 
 def indexed_fields(table: str) -> frozenset[str]:
-    """The fields that a table of any size can be sorted by at once."""
-    return frozenset({"sys_id", "sys_updated_on"} | _keyed(RECORDS[table]))
+    """The fields that a table of any size can be sorted by at once: those whose index has every record."""
+    records = RECORDS[table]
+    parts = {index.columns[0].name for index in records.indexes if index.dialect_kwargs.get("sqlite_where") is not None}
+    return frozenset({"sys_id", "sys_updated_on"} | _keyed(records) - parts)
 
 
 def seen_values(connection: sa.Connection, table: str, fields: Sequence[str], *, newest: int) -> dict[str, list[str]]:

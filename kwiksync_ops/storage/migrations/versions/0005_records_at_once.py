@@ -1,5 +1,6 @@
 """Find records by their number and by what they refer to at once, however many there are"""
 
+import sqlalchemy as sa
 from alembic import op
 
 from kwiksync_ops.vocabulary import TABLE_PREFIX
@@ -16,11 +17,14 @@ _FIELDS = {
     "assets": ("asset_tag", "location"),
     "deliverables": ("number", "project"),
 }
+_REFERENCES = ("location", "project", "ticket")
 
 
 def upgrade() -> None:
     for table, field in _each():
-        op.create_index(op.f(f"ix_{table}_{field}_sys_id"), table, [field, "sys_id"])
+        where = sa.column(field).is_not(None) if field in _REFERENCES else None
+        name = op.f(f"ix_{table}_{field}_sys_id")
+        op.create_index(name, table, [field, "sys_id"], postgresql_where=where, sqlite_where=where)
 
 
 def downgrade() -> None:
