@@ -18,7 +18,7 @@ from figures import measure, tell
 DATASET = "bench"
 
 
-def load(work_folder: str, destination: str, database_url: str, base_url: str) -> dict[str, int]:
+def load(work_folder: str, kind: str, database_url: str, base_url: str) -> dict[str, int]:
     source = rest_api_source(
         {
             "client": {
@@ -38,7 +38,7 @@ def load(work_folder: str, destination: str, database_url: str, base_url: str) -
     pipeline = dlt.pipeline(
         pipeline_name="bench",
         pipelines_dir=work_folder,
-        destination=destination(destination, database_url),
+        destination=destination(kind, database_url),
         dataset_name=DATASET,
     )
     pipeline.run(source).raise_on_failed_jobs()
