@@ -46,13 +46,8 @@ function mark(field, text) {
   if (!fault) return false;
   fault.textContent = text;
   fault.hidden = !text;
-  if (text) {
-    field.setAttribute("aria-invalid", "true");
-    field.setAttribute("aria-errormessage", fault.id);
-  } else {
-    field.removeAttribute("aria-invalid");
-    field.removeAttribute("aria-errormessage");
-  }
+  field.removeAttribute("aria-invalid");
+  if (text) field.setAttribute("aria-invalid", "true");
   return true;
 }
 
