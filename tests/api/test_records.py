@@ -180,3 +180,15 @@ def test_the_same_creation_twice_is_one_record(server: ApiServer) -> None:
     ]
     assert twice[0].json() == twice[1].json()
     assert len(get(server, "filter=number=N-1")["result"]) == 1
+
+
+def test_a_text_is_searched_in_number_and_name_beside_other_conditions(server: ApiServer) -> None:
+    assert sorted(numbers(server, "q=pump%2012")) == [12, *range(120, 130)]
+    assert numbers(server, "q=tkt00042") == [42]
+    assert numbers(server, "q=pump%2012&state=0&filter=number>TKT00120") == [128, 124]
+    assert numbers(server, "q=%25") == []
+
+
+def test_numbers_and_moments_are_compared_with_another_field(server: ApiServer) -> None:
+    assert len(numbers(server, "filter=sys_updated_on>sys_created_on")) == 240
+    assert len(numbers(server, "filter=sys_updated_on=sys_created_on")) == 10

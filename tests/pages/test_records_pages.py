@@ -83,7 +83,7 @@ def test_every_table_has_a_list_that_leads_to_its_records(look: Look, sample_hub
         called = link.inner_text()
         link.click()
         expect(page.locator("h1")).to_contain_text(called)
-        expect(page.locator("section:has(#history)")).to_contain_text("a new record")
+        expect(page.locator("section:has(#history)")).to_contain_text("created by")
     assert look.complaints == []
 
 
@@ -146,7 +146,7 @@ def test_stock_below_its_minimum_stands_out_and_can_be_had_alone(look: Look, sam
     bins = page.locator(".bin")
     expect(bins).to_have_count(min(low, 50))
     expect(page.locator(".bin.low")).to_have_count(min(low, 50))
-    expect(bins.first.locator(".status")).to_have_text("below minimum")
+    expect(bins.first.locator(".status")).to_contain_text("below minimum")
 
 
 def test_the_csv_holds_what_is_filtered(look: Look, sample_hub: Hub) -> None:
@@ -191,7 +191,7 @@ def test_an_edit_is_saved_and_stands_in_the_history(look: Look, ticket: Any) -> 
     page.get_by_label("Due date").fill("2026-02-03T04:05:06")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#said")).to_contain_text("It is saved.")
-    newest = page.locator("section:has(#history) tbody tr").first
+    newest = page.locator(".events li").first
     expect(newest).to_contain_text("assigned_to")
     expect(newest).to_contain_text("Ada <b>Lovelace</b>")
     expect(newest).to_contain_text("by hand")

@@ -122,7 +122,7 @@ def read_record(request: Request, table: str, sys_id: str, context: ContextDep) 
     return show(
         request,
         "record.html",
-        title=_label(row),
+        title=_label(row, 200),
         table=kind.name,
         row=row,
         columns=kind.columns,
@@ -227,9 +227,10 @@ def _record(connection: Connection, table: RecordTable, sys_id: str) -> Row:
     return dict(found)
 
 
-def _label(row: Row) -> str:
-    told = [str(row[name])[:80] for name in activity.LABELS if row.get(name)][:2]
-    return " ".join(told) or str(row["external_id"])
+def _label(row: Row, longest: int = 90) -> str:
+    told = [str(row[name]) for name in activity.LABELS if row.get(name)][:2]
+    text = " ".join(told) or str(row["external_id"])
+    return text if len(text) <= longest else f"{text[:longest].rstrip()}…"
 
 
 def _labels(connection: Connection, columns: Iterable[Column], rows: Sequence[Row]) -> dict[str, str]:
