@@ -13,6 +13,15 @@ from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.vocabulary import RECORD_TABLES, SyncStatus
 
 AUDITED = ("sync", "batch", "error", "conflict", "record", "mapping", "table")
+VERBS = {
+    "sync.start": "asked for",
+    "batch.load": "a batch in",
+    "batch.push": "a batch sent",
+    "batch.undo": "a batch undone",
+    "error.resolve": "errors resolved",
+    "conflict.resolve": "a conflict decided",
+    "table.verify": "verified",
+}
 ROWS_READ = 200
 OVERLAP = timedelta(seconds=30)
 """So late may a row become visible, behind newer ones; who reads drops what they have seen, by its id."""
@@ -88,7 +97,7 @@ def _of_audit(row: Mapping[str, Any]) -> Event:
     table, _, rest = (
         row["object"].partition(" ") if row["object"].split(" ")[0] in RECORD_TABLES else ("", "", row["object"])
     )
-    verb = row["action"].replace(".", " ").replace("_", " ")
+    verb = VERBS.get(row["action"]) or row["action"].replace(".", " ").replace("_", " ")
     told = ", ".join(figures) if figures else f"by {row['who']}"
     at = datetime.fromisoformat(row["at"])
     return Event(f"a{row['number']}", at, table, f"{rest}: {verb}, {told}", "", row["run_id"] or "")

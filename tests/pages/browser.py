@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DESKTOP, TABLET, PHONE = (1200, 900), (820, 1100), (390, 844)
 TALLEST = 1_300
+SCREENSHOTS = Path(__file__).parents[2] / "docs" / "images" / "pages"
 
 
 @contextmanager

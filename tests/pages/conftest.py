@@ -14,13 +14,12 @@ from cryptography.fernet import Fernet
 from kwiksync_ops.api.context import Context
 from kwiksync_ops.settings import Settings
 from kwiksync_ops.storage.hub import Hub, open_hub
-from tests.pages.browser import CHROMIUM, Look, running_browser
+from tests.pages.browser import CHROMIUM, SCREENSHOTS, Look, running_browser
 from tests.pages.sample import AUDIT_KEY, Sample, made_sample
 from tests.support.api_server import AirflowDouble, ApiServer
 from tests.support.inbound import INCLUDE
 
 collect_ignore_glob = [] if CHROMIUM else ["test_*.py"]
-SCREENSHOTS = Path(__file__).parents[2] / "docs" / "images" / "pages"
 
 
 @pytest.fixture(scope="session")
