@@ -20,6 +20,9 @@ _PART = re.compile(
     r"|!=|<=|>=|=|<|>)(?P<value>.*)",
     re.DOTALL,
 )
+_PARTS = re.compile(r"(?:[^^]|\^\^)+")
+"""What is between carets; two together are one in a value."""
+
 _SIGNS: Mapping[str, Operator] = {
     **{sign: sign for sign in ("=", "!=", "<", "<=", ">", ">=")},
     "LIKE": "~",
@@ -45,13 +48,14 @@ def parse_query(table: RecordTable, text: str) -> EncodedQuery:
     """
     groups: list[list[Condition | AnyOf]] = [[]]
     sort: Sort | None = None
-    parts = [part for part in text.split("^") if part]
+    parts = [part.replace("^^", "^") for part in _PARTS.findall(text)]
     if len(parts) > MAX_PARTS:
         raise ConfigurationError(f"The query has {len(parts)} parts.", remedy=f"At most {MAX_PARTS} are taken.")
     for part in parts:
         if part.startswith("ORDERBY"):
             sort = sort or _sort(table, part)
         elif part.startswith("NQ"):
+            _check_before(groups[-1], part)
             groups.append([_condition(table, part.removeprefix("NQ"))])
         elif part.startswith("OR"):
             _add_alternative(groups[-1], _condition(table, part.removeprefix("OR")), part)
@@ -69,9 +73,14 @@ def _sort(table: RecordTable, part: str) -> Sort:
     return Sort(name, is_descending)
 
 
-def _add_alternative(group: list[Condition | AnyOf], condition: Condition | AnyOf, part: str) -> None:
+def _check_before(group: list[Condition | AnyOf], part: str) -> None:
+    """No condition at all is fulfilled by every record, so an alternative to it would be all of them."""
     if not group:
         raise ConfigurationError(f"^{part} has nothing before it.", remedy="Write a condition first: a=1^ORa=2.")
+
+
+def _add_alternative(group: list[Condition | AnyOf], condition: Condition | AnyOf, part: str) -> None:
+    _check_before(group, part)
     before = group.pop()
     known = before.groups if isinstance(before, AnyOf) else ((before,),)
     group.append(AnyOf((*known, (condition,))))
@@ -97,6 +106,8 @@ def _compared(table: RecordTable, column: Column, sign: str, text: str) -> Condi
 
 def _listed(_table: RecordTable, column: Column, sign: str, text: str) -> Condition:
     values = tuple(parse_value(column, each) for each in text.split(",") if each)
+    if not values:
+        raise ConfigurationError(f"{column.name}{sign} lacks values.", remedy="Write them with commas between: 1,2.")
     return Condition(column.name, "in" if sign == "IN" else "not in", values)
 
 
