@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kwiksync_ops.errors import ValidationError
+from kwiksync_ops.storage.audit import CALLED_FROM
 
 MAX_BODY_BYTES = 1_048_576
 MAX_QUERY_BYTES = 8_192
@@ -32,6 +33,7 @@ class Guard:
             return await self._app(scope, receive, send)
         state = scope.setdefault("state", {})
         state["request_id"] = uuid.uuid4().hex
+        CALLED_FROM.set((scope.get("client") or ("",))[0])
 
         async def guarded_send(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,9 @@ import sqlalchemy as sa
 
 from kwiksync_ops.settings import key_id
 from kwiksync_ops.storage.models import AUDIT
+
+CALLED_FROM: ContextVar[str | None] = ContextVar("called_from", default=None)
+"""The address of the REST call that is served, so that none of its rows can lack it."""
 
 _FIRST = "0" * 64
 _UNSIGNED = ""
@@ -44,6 +48,8 @@ def append(
 ) -> None:
     """One audit row: `action` is `<noun>.<verb>`, `subject` what was changed, `details` its old and new values."""
     _lock(connection)
+    address = CALLED_FROM.get()
+    details = {"from": address, **details} if address else details
     last = connection.execute(_LAST).first()
     keys = connection.get_execution_options().get("kwiksync_audit_keys") or (_UNSIGNED,)
     row = {

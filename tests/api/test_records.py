@@ -6,9 +6,12 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
+from kwiksync_ops.storage import audit
+from kwiksync_ops.storage.audit import AuditFilter
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import RECORDS
 from tests.support.api_server import ApiServer
@@ -98,10 +101,27 @@ def test_a_read_as_servicenow_people_write_it(server: ApiServer) -> None:
     assert get(server, query)["result"] == [{"number": f"TKT{n:05d}", "state": "1"} for n in (241, 237, 233)]
 
 
+def test_a_read_that_began_at_an_offset_goes_on_by_its_cursor(server: ApiServer) -> None:
+    query = "sort=number&fields=number&limit=100&sysparm_offset=100"
+    first = get(server, query)
+    second = get(server, f"{query}&cursor={first['next']}")
+    found = [int(row["number"][3:]) for page in (first, second) for row in page["result"]]
+    assert (found, second["next"]) == (list(range(100, 250)), None)
+
+
+def test_two_carets_are_one_in_a_value(server: ApiServer) -> None:
+    server.call("PATCH", f"/records/tickets/{1:032x}", who="user", json={"short_description": "2^8^"})
+    query = "sysparm_query=short_description=2^^8^^^state=1"
+    assert [row["sys_id"] for row in get(server, query)["result"]] == [f"{1:032x}"]
+
+
 NOT_UNDERSTOOD = [
     ("sysparm_query=stat=1", "Did you mean"),
     ("sysparm_query=stateLIKE", "lacks a value"),
     ("sysparm_query=^ORstate=1", "nothing before"),
+    ("sysparm_query=NQstate=1", "nothing before"),
+    ("sysparm_query=ORDERBYnumber^NQstate=1", "nothing before"),
+    ("sysparm_query=stateNOT IN,", "lacks values"),
     ("sysparm_query=banana", "no part of an encoded query"),
     ("sysparm_query=sys_mod_count=many", "a whole number"),
     ("colour=red", "no field"),
@@ -135,7 +155,7 @@ def test_csv_streams_all_of_a_filter_and_runs_no_formula(server: ApiServer) -> N
 def test_a_record_is_made_changed_and_deleted_with_its_history(server: ApiServer) -> None:
     made = server.call("POST", "/records/tickets", who="user", json={"number": "N-1", "state": "1"})
     assert made.status_code == 201
-    path = f"/{made.headers['Location']}"
+    path = "/" + urljoin("records/tickets", made.headers["Location"])
     seen = server.call("GET", path, who="user")
     assert seen.headers["ETag"] == '"0"'
     changed = server.call("PATCH", path, who="user", json={"state": "2"}, headers={"If-Match": '"0"'})
@@ -152,6 +172,20 @@ def test_history_tells_who_changed_what(server: ApiServer) -> None:
     server.call("PATCH", path, who="user", json={"state": "3"})
     (entry,) = server.call("GET", path + "/history", who="user").json()["result"]
     assert (entry["who"], entry["changes"]) == ("user", {"state": ["1", "3"]})
+
+
+def test_the_audit_trail_tells_from_where_records_were_written(server: ApiServer, hub: Hub) -> None:
+    made = server.call("POST", "/records/tickets", who="user", json={"number": "N-1", "state": "1"}).json()["result"]
+    path = f"/records/tickets/{made['sys_id']}"
+    server.call("PATCH", path, who="user", json={"state": "2"})
+    server.call("DELETE", path, who="admin")
+    with hub.read() as connection:
+        rows = audit.search(connection, AuditFilter(action="record"), limit=9)
+    assert [(row["action"], row["who"], row["details"]["from"]) for row in rows] == [
+        ("record.delete", "admin", "127.0.0.1"),
+        ("record.update", "user", "127.0.0.1"),
+        ("record.create", "user", "127.0.0.1"),
+    ]
 
 
 FAULTY: list[tuple[Any, int, str]] = [

@@ -99,7 +99,7 @@ def read_records(
             wanted.conditions,
             sort=sort,
             after=place_of(found, sort, page.cursor),
-            offset=page.sysparm_offset,
+            offset=0 if page.cursor else page.sysparm_offset,
             limit=limit + 1,
             deleted=page.deleted,
         )
@@ -136,7 +136,7 @@ def create_record(
     def work() -> JSONResponse:
         sys_id = edit.create_record(context.hub, found.name, values, who=caller.name, clock=context.clock)
         answer = json_response({"result": _record(context, found, sys_id)})
-        location = {"Location": f"records/{found.name}/{sys_id}"}
+        location = {"Location": f"{found.name}/{sys_id}"}
         return JSONResponse(json.loads(bytes(answer.body)), HTTPStatus.CREATED, headers=location)
 
     return once(context, caller, request, values, idempotency_key, work)
