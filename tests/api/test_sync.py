@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from kwiksync_ops.api.callers import DagRun
 from tests.support.api_server import AirflowDouble, ApiServer
 
 TICKETS = {"system": "erp", "tables": ["tickets"]}
@@ -46,6 +47,19 @@ def test_another_sync_is_another_run(server: ApiServer, airflow: AirflowDouble) 
     assert post(server, {"system": "erp"}).json()["created"]
     assert post(server, {"system": "erp", "direction": "outbound"}).json()["run"]["dag_id"] == "kwiksync_erp_outbound"
     assert len(airflow.runs) == 3
+
+
+@pytest.mark.parametrize("hub_url", ["sqlite"], indirect=True)
+def test_a_run_from_airflow_s_form_is_the_same_sync_and_a_strange_one_is_another(
+    server: ApiServer, airflow: AirflowDouble
+) -> None:
+    strange = {"tables": 5, "from": "yesterday", "to": 7}
+    form = {"tables": ["tickets"], "mode": "incremental", "from": None, "to": None, "allow_deletes": False}
+    airflow.runs += [
+        DagRun("kwiksync_erp_inbound", f"manual__{n}", "queued", conf) for n, conf in enumerate((strange, form), 7)
+    ]
+    answer = post(server, TICKETS).json()
+    assert (answer["created"], answer["run"]["run_id"]) == (False, "kwiksync_erp_inbound/manual__8")
 
 
 def test_the_same_key_has_the_same_answer_even_when_the_run_is_over(server: ApiServer, airflow: AirflowDouble) -> None:

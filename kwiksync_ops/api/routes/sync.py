@@ -127,8 +127,19 @@ def _conf(system: SystemSpec, body: SyncRequest) -> dict[str, Any]:
 
 
 def _asked(conf: dict[str, Any]) -> dict[str, Any]:
-    """What a run was asked for; a scheduled one is asked for everything."""
-    known = {"tables": [], "mode": Mode.INCREMENTAL.value, **conf}
-    return {**known, "tables": sorted(known["tables"] or [])} | {
-        name: datetime.fromisoformat(known[name]) for name in ("from", "to") if known.get(name)
-    }
+    """What a run was asked for; a scheduled one is asked for everything. Airflow's form sends defaults, too."""
+    said = {name: value for name, value in conf.items() if value not in (None, False, "", [])}
+    return {"mode": Mode.INCREMENTAL.value, **{name: _comparable(name, value) for name, value in said.items()}}
+
+
+def _comparable(name: str, value: Any) -> Any:
+    """Of any form: who starts a run in Airflow's UI can write what they like."""
+    try:
+        match name:
+            case "tables":
+                return sorted(value)
+            case "from" | "to":
+                return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        pass
+    return value
