@@ -75,7 +75,7 @@ async def admit(request: Request, context: ContextDep) -> Caller:
     caller = await identify(request, context)
     if caller.means == "cookie" and request.method not in _SAFE:
         _check_origin(request)
-    await run_in_threadpool(_count, context, caller, request)
+    await run_in_threadpool(_count, context, caller.name, request)
     await run_in_threadpool(check_role, context, caller, request)
     request.state.caller = caller
     return caller
@@ -127,6 +127,7 @@ async def identify(request: Request, context: Context) -> Caller:
             partial(access.caller_of_key, context.hub, context.settings.secret_keys, presented, clock=context.clock)
         )
         if found is None:
+            await run_in_threadpool(_count, context, f"address:{address}", request)
             await run_in_threadpool(partial(_audit_refusal, context, "unknown key", request, address))
             raise RefusedError(
                 "The Customer Key is not valid.", status=HTTPStatus.UNAUTHORIZED, remedy="Ask for a new one."
@@ -153,12 +154,12 @@ def _check_origin(request: Request) -> None:
         )
 
 
-def _count(context: Context, caller: Caller, request: Request) -> None:
-    taken = access.take_call(context.hub, caller.name, context.calls_per_minute)
+def _count(context: Context, name: str, request: Request) -> None:
+    taken = access.take_call(context.hub, name, context.calls_per_minute)
     request.state.rate = (context.calls_per_minute, taken.left)
     if taken.wait_s > 0:
         raise TooManyCallsError(
-            f"{caller.name} called more than {context.calls_per_minute} times in 60 seconds.",
+            f"{name} called more than {context.calls_per_minute} times in 60 seconds.",
             remedy="Wait as long as Retry-After says.",
             retry_after_s=taken.wait_s,
         )

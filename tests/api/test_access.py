@@ -13,6 +13,7 @@ from kwiksync_ops.api.context import OWN_HEADER, Context
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.services.issued_keys import issue_key
 from kwiksync_ops.storage import audit
+from kwiksync_ops.storage.audit import AuditFilter
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import AUDIT
 from kwiksync_ops.vocabulary import Role
@@ -114,6 +115,16 @@ def test_sixty_calls_a_minute_and_then_the_time_to_wait(server: ApiServer, conte
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 61
     assert answers[-1].json()["code"] == "ERR_007"
     assert server.call("GET", "/mappings", who="admin").status_code == 200
+
+
+@pytest.mark.parametrize("hub_url", ["sqlite"], indirect=True)
+def test_guessed_keys_do_not_fill_the_audit_trail(server: ApiServer, context: Context, hub: Hub) -> None:
+    context.calls_per_minute = 3
+    guesses = [server.call("GET", "/status", headers={"X-Customer-Key": f"kwk_{n}"}) for n in range(5)]
+    assert [answer.status_code for answer in guesses] == [401] * 3 + [429] * 2
+    with hub.read() as connection:
+        assert len(audit.search(connection, AuditFilter(action="access"), limit=9)) == 3
+    assert server.call("GET", "/status", who="user").status_code == 200
 
 
 def test_bodies_queries_and_nul_are_bounded(server: ApiServer) -> None:
