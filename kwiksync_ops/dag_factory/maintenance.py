@@ -7,7 +7,12 @@ from typing import Any
 from airflow.sdk import DAG
 
 from kwiksync_ops.dag_factory.common import retries
-from kwiksync_ops.operators.maintenance import KwikSyncAnchorOperator, KwikSyncCleanOperator, KwikSyncWatchOperator
+from kwiksync_ops.operators.maintenance import (
+    OWN,
+    KwikSyncAnchorOperator,
+    KwikSyncCleanOperator,
+    KwikSyncWatchOperator,
+)
 from kwiksync_ops.operators.notifier import KwikSyncNotifier
 
 _MAINTENANCE = """### Maintenance
@@ -36,5 +41,5 @@ def _common() -> dict[str, Any]:
         "max_active_runs": 1,
         "default_args": retries(),
         "tags": ["kwiksync", "maintenance"],
-        "on_failure_callback": KwikSyncNotifier("kwiksync"),
+        "on_failure_callback": KwikSyncNotifier(OWN),
     }

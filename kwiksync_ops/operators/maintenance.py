@@ -11,6 +11,9 @@ from kwiksync_ops.operators.run_context import opened_hub
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+OWN = "kwiksync"
+"""What the DAGs that sync no system stand under among the incidents."""
+
 
 class KwikSyncCleanOperator(BaseOperator):
     """Archives and removes what is older than the settings `retention.*` say."""
@@ -20,11 +23,14 @@ class KwikSyncCleanOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         from kwiksync_ops.clock import SystemClock
+        from kwiksync_ops.services.alerts import run_was_sound
         from kwiksync_ops.services.retention import clean
         from kwiksync_ops.settings import read_settings
 
+        clock = SystemClock()
         with opened_hub() as hub:
-            done = list(clean(hub, read_settings(), who="maintenance", clock=SystemClock()))
+            done = list(clean(hub, read_settings(), who="maintenance", clock=clock))
+            run_was_sound(hub, OWN, context["dag_run"].dag_id, clock)
         for each in done:
             self.log.info("%s: %d rows older than %d days archived and removed", each.name, each.rows, each.days)
         return {each.name: each.rows for each in done}
@@ -72,4 +78,6 @@ class KwikSyncWatchOperator(BaseOperator):
         systems = [system for system in load_systems(settings.include) if isinstance(system, SystemSpec)]
         with opened_hub() as hub:
             alerts.watch(hub, systems, clock)
-            return alerts.tell_all(hub, settings, clock)
+            sent = alerts.tell_all(hub, settings, clock)
+            alerts.run_was_sound(hub, OWN, context["dag_run"].dag_id, clock)
+        return sent

@@ -102,6 +102,11 @@ def run_failed(hub: Hub, system: str, dag_id: str, run_id: str, clock: Clock) ->
     hub.write(partial(incidents.see, kind=Kind.FAILED, system=system, subject=dag_id, run_id=run_id, now=clock.now()))
 
 
+def run_was_sound(hub: Hub, system: str, dag_id: str, clock: Clock) -> None:
+    """A run without a Sync Log came to its end: the failures before it are over, and the next is told again."""
+    hub.write(partial(incidents.close, kinds=[Kind.FAILED], system=system, subject=dag_id, now=clock.now()))
+
+
 def watch(hub: Hub, systems: Sequence[SystemSpec], clock: Clock) -> None:
     """Open an incident for each schedule whose last time has passed without a sync."""
     for system in systems:
@@ -152,14 +157,17 @@ def tell(hub: Hub, send: Send, clock: Clock) -> int:
 
 def _tell(hub: Hub, incident: Incident, send: Send, clock: Clock) -> bool:
     """Noted before it is sent, so that two processes send one; taken back where it did not arrive."""
-    if not hub.write(lambda connection: incidents.note_told(connection, incident.sys_id, now=clock.now())):
-        return False
     with hub.read() as connection:
         alert = compose(connection, incident)
-    if send(alert.title, alert.body):
-        return True
-    hub.write(lambda connection: incidents.note_untold(connection, incident.sys_id))
-    return False
+    if not hub.write(lambda connection: incidents.note_told(connection, incident.sys_id, now=clock.now())):
+        return False
+    arrived = False
+    try:
+        arrived = send(alert.title, alert.body)
+    finally:
+        if not arrived:
+            hub.write(lambda connection: incidents.note_untold(connection, incident.sys_id))
+    return arrived
 
 
 def compose(connection: Connection, incident: Incident) -> Alert:

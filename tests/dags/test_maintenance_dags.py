@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.dag_factory import inbound_dags, maintenance_dags, outbound_dags, verify_dags
+from kwiksync_ops.operators.maintenance import OWN
 from kwiksync_ops.operators.notifier import KwikSyncNotifier
+from kwiksync_ops.services import alerts
 from kwiksync_ops.storage.hub import open_hub
 from kwiksync_ops.storage.schema import upgrade
 from tests.support.airflow_runs import AirflowHome
@@ -46,11 +49,14 @@ def test_they_run_and_keep_an_anchor(airflow: AirflowHome) -> None:
     home.mkdir(parents=True, exist_ok=True)
     hub = open_hub(f"sqlite:///{home}/hub.db", (airflow.secret_key,))
     upgrade(hub)
-    hub.close()
+    for dag_id in ("kwiksync_maintenance", "kwiksync_watch"):
+        alerts.run_failed(hub, OWN, dag_id, f"{dag_id}/earlier", SystemClock())
     assert run(airflow) == {
         "kwiksync_maintenance": {"anchor": "success", "clean": "success"},
         "kwiksync_watch": {"watch": "success"},
     }
+    assert all(incident.closed for incident in alerts.list_incidents(hub, 9))
+    hub.close()
 
 
 def test_every_dag_alerts_when_a_run_fails() -> None:

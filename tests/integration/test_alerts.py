@@ -153,6 +153,26 @@ def test_a_failure_that_reached_no_sync_log_is_told_by_airflow_s_callback_once(o
     assert len(office.mailbox.mails) == 1
 
 
+def test_a_maintenance_that_fails_again_after_a_sound_run_is_told_again(office: Office) -> None:
+    for number in range(3):
+        alerts.run_failed(office.hub, "kwiksync", "kwiksync_watch", f"kwiksync_watch/{number}", office.clock)
+        alerts.tell_all(office.hub, office.settings, office.clock)
+        if number:
+            alerts.run_was_sound(office.hub, "kwiksync", "kwiksync_watch", office.clock)
+    assert office.open_kinds() == set()
+    assert len(office.mailbox.mails) == 2
+
+
+def test_an_alert_whose_sending_breaks_is_told_by_the_next_who_looks(office: Office) -> None:
+    def broken(_title: str, _body: str) -> bool:
+        raise OSError("no route")
+
+    alerts.run_failed(office.hub, "erp", DAG, f"{DAG}/lost", office.clock)
+    with pytest.raises(OSError, match="no route"):
+        alerts.tell(office.hub, broken, office.clock)
+    assert alerts.tell_all(office.hub, office.settings, office.clock) == 1
+
+
 def test_switched_off_nothing_is_sent_and_nothing_lost(office: Office) -> None:
     change_setting(office.hub, "alerts.enabled", False, who="ann", clock=office.clock)
     assert office.ended(office.run("failed")) == 0
