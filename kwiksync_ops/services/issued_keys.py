@@ -16,6 +16,7 @@ from kwiksync_ops.settings import key_id
 from kwiksync_ops.storage import audit, issued_keys
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.issued_keys import IssuedKey
+from kwiksync_ops.storage.locks import serialize
 from kwiksync_ops.vocabulary import Role
 
 GRACE = timedelta(days=7)
@@ -43,7 +44,7 @@ def issue_key(
     key, text = _make(secret_keys, name, role, who, clock)
 
     def work(connection: Connection) -> None:
-        if any(known.is_valid(clock.now()) for known in issued_keys.list_keys(connection, name)):
+        if any(known.is_valid(clock.now()) for known in _keys(connection, name)):
             raise ConfigurationError(
                 f"{name} has a Customer Key already.", remedy="Rotate it, or revoke it first: kwiksync keys rotate."
             )
@@ -136,8 +137,14 @@ def _make(secret_keys: Sequence[str], name: str, role: Role, who: str, clock: Cl
     return IssuedKey(sys_id, name, role, _hash(newest, text), key_id(newest), clock.now(), who), text
 
 
+def _keys(connection: Connection, name: str) -> Sequence[IssuedKey]:
+    """All of a customer, which nobody else changes until this transaction ends."""
+    serialize(connection, f"issued_key:{name}")
+    return issued_keys.list_keys(connection, name)
+
+
 def _valid(connection: Connection, name: str, clock: Clock) -> list[IssuedKey]:
-    valid = [key for key in issued_keys.list_keys(connection, name) if key.is_valid(clock.now())]
+    valid = [key for key in _keys(connection, name) if key.is_valid(clock.now())]
     if not valid:
         raise ConfigurationError(
             f"{name} has no valid Customer Key.", remedy="Look at kwiksync keys list; kwiksync keys issue makes one."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -77,6 +79,20 @@ def test_a_revoked_key_and_all_its_successors_end_at_once(hub: Hub, clock: Manua
     with pytest.raises(ConfigurationError, match="no valid"):
         rotate_key(hub, (OLD,), "Acme", who="ann", clock=clock)
     assert verified(hub, clock, issue(hub, clock)) == "Acme"
+
+
+def test_rotations_at_once_leave_one_key_that_lasts(hub: Hub, clock: ManualClock) -> None:
+    issue(hub, clock)
+    gate = threading.Barrier(4)
+
+    def rotate(_number: int) -> None:
+        gate.wait()
+        rotate_key(hub, (OLD,), "Acme", grace=timedelta(hours=1), who="ann", clock=clock)
+
+    for _ in range(5):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(rotate, range(4)))
+    assert sum(key.expires is None for key in list_issued_keys(hub)) == 1
 
 
 def test_a_customer_has_one_key_and_a_proper_name(hub: Hub, clock: ManualClock) -> None:
