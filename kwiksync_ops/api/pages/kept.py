@@ -16,8 +16,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FRESH_S = 2.0
-COST_FACTOR = 20
-"""A read that takes a second is made every twenty: it never takes more than a twentieth of a core."""
+COST_FACTOR = 10
+"""A read that takes a second is made every ten at most: it never takes more than a tenth of a core."""
 FIRST_WAIT_S = 0.05
 
 _pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="kwiksync-pages")

@@ -13,7 +13,7 @@ from kwiksync_ops.api.answers import json_response
 from kwiksync_ops.api.context import AdminDep, Context, ContextDep
 from kwiksync_ops.api.problems import NotFoundError
 from kwiksync_ops.api.routes.administration import SentKeyAnswer
-from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.errors import ConfigurationError, CustomerKeyError, ValidationError
 from kwiksync_ops.services import doctor, keys
 from kwiksync_ops.services.connections import credentials_of
 from kwiksync_ops.services.systems import find_system
@@ -51,7 +51,10 @@ def set_customer_key(
     """From now on this key is sent; it is kept encrypted, and never told again. A running sync is not lost."""
     _declared(context, system)
     vault = Vault(context.settings.secret_keys)
-    entry = keys.set_customer_key(context.hub, vault, system, key, who=admin.name, clock=context.clock)
+    try:
+        entry = keys.set_customer_key(context.hub, vault, system, key, who=admin.name, clock=context.clock)
+    except CustomerKeyError as exc:  # it is a value of the call, not who calls
+        raise ValidationError(exc.message, remedy=exc.remedy) from exc
     return json_response({name: value for name, value in asdict(entry).items() if name != "sys_id"})
 
 
