@@ -64,4 +64,4 @@ def anchor_trail(hub: Hub, settings: Settings, clock: Clock) -> Anchor | None:
 def _place(hub: Hub, settings: Settings) -> str:
     with hub.read() as connection:
         place = read_settings_of(connection, "audit.")["anchor"]
-    return str(place or f"file://{settings.home}")
+    return str(place or settings.home.absolute().as_uri())

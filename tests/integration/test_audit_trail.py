@@ -28,7 +28,7 @@ Tamper = Callable[[int], list[sa.Executable]]
 @pytest.fixture
 def settings(hub: Hub, tmp_path: Path) -> Settings:
     """Of a hub whose trail has twelve rows and is anchored at the eighth."""
-    settings = Settings(str(hub.engine.url), tmp_path, f"file://{tmp_path}/stage", home=tmp_path)
+    settings = Settings(str(hub.engine.url), tmp_path, f"file://{tmp_path}/stage", home=tmp_path / "my home")
     for number in range(1, ROWS + 1):
         append(hub, number)
         if number == 8:
