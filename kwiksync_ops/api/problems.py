@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from kwiksync_ops.api.guard import HEADERS
 from kwiksync_ops.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -91,6 +92,7 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(KwikSyncError)(_known)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_of_http)
+    app.exception_handler(UnicodeEncodeError)(_half_a_character)
     app.exception_handler(Exception)(_unexpected)
 
 
@@ -134,6 +136,14 @@ def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, ValidationError.code, "; ".join(faults), detail)
 
 
+def _half_a_character(request: Request, _error: UnicodeEncodeError) -> JSONResponse:
+    """JSON can write half of a surrogate pair, and nothing else can."""
+    message = "A text of the call holds half a surrogate pair, which is no character."
+    return problem(
+        request, HTTPStatus.UNPROCESSABLE_ENTITY, ValidationError.code, message, "Write the character whole."
+    )
+
+
 def _of_http(request: Request, error: HTTPException) -> JSONResponse:
     message = {404: f"There is nothing at {request.url.path}.", 405: f"{request.method} is not for this address."}
     text = message.get(error.status_code, str(error.detail))
@@ -145,4 +155,5 @@ def _of_http(request: Request, error: HTTPException) -> JSONResponse:
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("request %s failed unexpectedly", request_id(request), exc_info=error)
     message = "Something failed that should not. The log of the api-server holds it under this request's id."
-    return problem(request, 500, KwikSyncError.code, message, "Tell your administrator the request_id.")
+    headers = HEADERS | {"X-Request-Id": request_id(request)}  # answered outside of the guard
+    return problem(request, 500, KwikSyncError.code, message, "Tell your administrator the request_id.", **headers)

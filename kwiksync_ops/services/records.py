@@ -195,7 +195,10 @@ def _decimal(text: str) -> Decimal:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("beyond the calendar in UTC") from exc
 
 
 def _boolean(text: str) -> bool:

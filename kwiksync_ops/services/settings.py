@@ -102,10 +102,11 @@ def _check(key: str, known: Known, value: Any) -> None:
         case bool():
             problem = None if isinstance(value, bool) else "true or false"
         case str():
-            problem = None if isinstance(value, str) and len(value) <= 4_000 else "a text of at most 4,000 characters"
+            fits = isinstance(value, str) and len(value) <= 4_000 and value.isprintable()
+            problem = None if fits else "a line of at most 4,000 characters"
         case _:
             is_number = isinstance(value, int) and not isinstance(value, bool)
             fits = is_number and known.at_least <= value <= known.at_most
             problem = None if fits else f"a whole number from {known.at_least} to {known.at_most}"
     if problem:
-        raise ValidationError(f"{key} takes {problem}, not {str(value)[:80]!r}.", remedy=known.description)
+        raise ValidationError(f"{key} takes {problem}, not {str(value)[:80]!a}.", remedy=known.description)

@@ -226,3 +226,27 @@ def test_a_text_is_searched_in_number_and_name_beside_other_conditions(server: A
 def test_numbers_and_moments_are_compared_with_another_field(server: ApiServer) -> None:
     assert len(numbers(server, "filter=sys_updated_on>sys_created_on")) == 240
     assert len(numbers(server, "filter=sys_updated_on=sys_created_on")) == 10
+
+
+EARLY, LATE = "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"
+HALF, NUL = '"\\ud800"', '"a\\u0000b"'
+STRANGE = [
+    ("GET", f"/records/tickets?filter=opened_at>{EARLY}", None, 400),
+    ("GET", f"/records/tickets?filter=opened_at<{LATE}", None, 400),
+    ("GET", f"/logs/sync?from={EARLY}", None, 422),
+    ("GET", f"/logs/sync?to={LATE}", None, 422),
+    ("POST", "/sync", '{"system": "erp", "to": "9999-12-31T23:59:59-14:00"}', 422),
+    ("PUT", "/settings/alerts.link", f'{{"value": {HALF}}}', 422),
+    ("PUT", "/settings/alerts.link", f'{{"value": {NUL}}}', 422),
+    ("PUT", "/settings/alerts.link", '{"value": "https://a\\nBcc: b"}', 422),
+    ("POST", "/mappings/erp/tickets/preview", f'{{"records": [{{"ticket_number": {HALF}}}]}}', 422),
+    ("POST", "/records/tickets", "[" * 100_000, 400),
+    ("POST", "/records/tickets", f'{{"sys_mod_count": {"9" * 5_000}}}', 400),
+]
+
+
+def test_what_no_database_or_calendar_holds_is_the_caller_s_fault(server: ApiServer, subtests: pytest.Subtests) -> None:
+    for method, path, body, status in STRANGE:
+        with subtests.test(f"{method} {path} {(body or '')[:50]}"):
+            answer = server.call(method, path, who="admin", data=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == status, answer.text

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from kwiksync_ops.api.answers import json_response
 from kwiksync_ops.api.context import CallerDep, Context, ContextDep
+from kwiksync_ops.api.moments import Moment
 from kwiksync_ops.api.problems import NotFoundError
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.services import errors, status
@@ -47,8 +48,8 @@ def read_sync_log(
     system: str | None = None,
     table: str | None = None,
     status_: Annotated[SyncStatus | None, Query(alias="status")] = None,
-    from_: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    to: AwareDatetime | None = None,
+    from_: Annotated[Moment | None, Query(alias="from")] = None,
+    to: Moment | None = None,
     limit: Limit = 100,
 ) -> Response:
     with context.hub.read() as connection:

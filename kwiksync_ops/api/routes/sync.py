@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from kwiksync_ops.api.callers import Caller, DagRun
 from kwiksync_ops.api.context import CallerDep, Context, ContextDep
+from kwiksync_ops.api.moments import Moment
 from kwiksync_ops.api.once import once
 from kwiksync_ops.api.problems import RefusedError
 from kwiksync_ops.errors import ConfigurationError
@@ -37,8 +38,8 @@ class SyncRequest(BaseModel):
     direction: Literal["inbound", "outbound"] = "inbound"
     tables: list[str] = Field(default=[], max_length=20, description="Short names of tables.")
     mode: Literal["incremental", "full", "preview"] = "incremental"
-    from_: AwareDatetime | None = Field(default=None, alias="from", description="Inbound: what changed from then on.")
-    to: AwareDatetime | None = Field(default=None, description="Inbound: nothing that changed later.")
+    from_: Moment | None = Field(default=None, alias="from", description="Inbound: what changed from then on.")
+    to: Moment | None = Field(default=None, description="Inbound: nothing that changed later.")
     allow_deletes: bool = Field(default=False, description="Inbound: delete also more than a table's guard allows.")
 
 
