@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyHeader, HTTPBearer
 
 from kwiksync_ops.api.callers import Gateway, NoAirflow
-from kwiksync_ops.api.context import Context, admit
+from kwiksync_ops.api.context import KEY_HEADER, Context, admit
 from kwiksync_ops.api.guard import Guard
 from kwiksync_ops.api.pages.app import create_pages
 from kwiksync_ops.api.problems import DESCRIBED, add_handlers
@@ -19,6 +21,12 @@ ABOUT = """Start syncs, see how they do, read and write the records of the hub, 
 
 Call with a bearer token of Airflow's, or with a Customer Key in `X-Customer-Key`. At most 60 calls in any 60 seconds
 a caller; `Retry-After` says when the next is free. Errors are `{code, message, detail, request_id}`."""
+
+_SCHEMES = (
+    HTTPBearer(auto_error=False, scheme_name="AirflowToken", description="From Airflow's POST /auth/token."),
+    APIKeyHeader(name=KEY_HEADER, auto_error=False, scheme_name="CustomerKey", description="kwiksync keys issue."),
+)
+"""For the OpenAPI document: who calls is found by `admit`."""
 
 
 def create_app(context: Context | None = None, *, gateway: Gateway | None = None) -> FastAPI:
@@ -31,7 +39,8 @@ def create_app(context: Context | None = None, *, gateway: Gateway | None = None
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        dependencies=[Depends(admit)],
+        dependencies=[Depends(admit), *(Depends(scheme) for scheme in _SCHEMES)],
+        generate_unique_id_function=_operation_id,
         responses=DESCRIBED,
     )
     app.state.context = own
@@ -41,6 +50,11 @@ def create_app(context: Context | None = None, *, gateway: Gateway | None = None
     app.mount("/pages", create_pages(own))
     app.add_middleware(Guard)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """What generated clients call it."""
+    return route.name
 
 
 @asynccontextmanager
