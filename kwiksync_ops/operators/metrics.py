@@ -21,7 +21,7 @@ def emit(rows: Sequence[Mapping[str, Any]], codes: Mapping[tuple[str, str], int]
         stats.incr(f"kwiksync.syncs.{row['status']}", 1, tags=tags)
         if row["ended"]:
             stats.timing("kwiksync.sync.duration", row["ended"] - row["started"], tags=tags)
-        if lag_s := _lag_s(row["watermark_after"], now):
+        if (lag_s := _lag_s(row["watermark_after"], now)) is not None:
             stats.gauge("kwiksync.watermark.lag_s", lag_s, tags=tags)
     for (table, code), number in codes.items():
         stats.incr(f"kwiksync.errors.{code}", number, tags={"table": table})

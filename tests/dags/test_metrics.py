@@ -17,7 +17,8 @@ now = datetime(2026, 1, 15, 3, tzinfo=UTC)
 counts = dict.fromkeys(("processed", "created", "updated", "unchanged", "deleted", "failed", "api_calls"), 7)
 row = {"system": "erp", "direction": "inbound", "table_name": "tickets", "status": "partial", **counts}
 times = {"started": now - timedelta(seconds=90), "ended": now, "watermark_after": "2026-01-15T02:00:00+00:00 T-7"}
-emit([{**row, **times}], {("tickets", "ERR_008"): 2}, now)
+newest = {"table_name": "assets", "watermark_after": "2026-01-15T03:00:00+00:00 A-1"}
+emit([{**row, **times, **newest}, {**row, **times}], {("tickets", "ERR_008"): 2}, now)
 """
 
 
@@ -43,6 +44,7 @@ def test_a_run_s_counts_reach_statsd(tmp_path: Path) -> None:
         "airflow.kwiksync.api_calls:7|c",
         "airflow.kwiksync.syncs.partial:1|c",
         "airflow.kwiksync.sync.duration:90000",
+        "airflow.kwiksync.watermark.lag_s:0",
         "airflow.kwiksync.watermark.lag_s:3600",
         "airflow.kwiksync.errors.ERR_008:2|c",
     ):
