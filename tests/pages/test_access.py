@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,8 +16,9 @@ from fastapi.routing import APIRoute
 from kwiksync_ops.api.app import create_app
 from kwiksync_ops.api.context import Context
 from kwiksync_ops.api.pages.app import create_pages
-from kwiksync_ops.storage.hub import Hub
-from kwiksync_ops.storage.models import AUDIT
+from kwiksync_ops.errors import ConflictError
+from kwiksync_ops.storage.hub import Connection, Hub
+from kwiksync_ops.storage.models import AUDIT, ERROR_LOG
 from tests.pages.sample import Sample
 from tests.support.api_server import ApiServer
 
@@ -29,6 +31,20 @@ def get(server: ApiServer, path: str, who: str = "user") -> requests.Response:
     return server.call("GET", f"/pages{path}", headers=cookie)
 
 
+def conflict(hub: Hub, error: str) -> str:
+    """The id of a conflict that waits: the error, told as one of a ticket's state."""
+    told = ("field", "base", "hub", "hub_changed_on", "hub_changed_by", "system", "system_changed_on")
+    payload = dict.fromkeys((*told, "policy", "winner"), None) | {"field": "state", "sys_id": error, "policy": "manual"}
+
+    def work(connection: Connection) -> None:
+        row = connection.execute(ERROR_LOG.select().where(ERROR_LOG.c.sys_id == error)).mappings().one()
+        told = {"sys_id": "c" * 32, "code": ConflictError.code, "payload": json.dumps(payload)}
+        connection.execute(ERROR_LOG.insert(), {**row, **told})
+
+    hub.write(work)
+    return "c" * 32
+
+
 def paths(context: Context, sample: Sample) -> dict[str, str]:
     """Every route of the pages, and an address of it."""
     routes = [route.path for route in create_pages(context).routes if isinstance(route, APIRoute)]
@@ -38,7 +54,8 @@ def paths(context: Context, sample: Sample) -> dict[str, str]:
         "{table}": "tickets",
         "{system}": "erp",
     }
-    ids = {route: sample.ticket if route.startswith("/records") else sample.error for route in routes}
+    ids = dict.fromkeys(routes, sample.error) | {"/conflicts/{sys_id}": conflict(context.hub, sample.error)}
+    ids |= {route: sample.ticket for route in routes if route.startswith("/records")}
     return {
         route: re.sub(r"\{[^}]+\}", lambda found: names.get(found.group(), ids[route]), route)  # noqa: B023  # used at once
         for route in routes
