@@ -113,7 +113,15 @@ def _known(request: Request, error: KwikSyncError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if wait_s := retry_after(error):
         headers["Retry-After"] = wait_s
-    return problem(request, status, error.code, error.message, error.remedy, **headers)
+    return problem(request, status, error.code, _told(request, error), error.remedy, **headers)
+
+
+def _told(request: Request, error: KwikSyncError) -> str:
+    """Where the hub is, and what its database says, is not for whoever calls."""
+    if not isinstance(error, HubError):
+        return error.message
+    log.error("request %s: %s", request_id(request), error.message)
+    return "The hub database failed. The log of the api-server says how, under this request's id."
 
 
 def retry_after(error: KwikSyncError) -> str | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kwiksync_ops.api.app import create_app
+from kwiksync_ops.api.context import Context
 from tests.support.api_server import AirflowDouble, ApiServer
 
 
@@ -31,4 +34,13 @@ def test_a_failure_of_ours_tells_its_request_id_alone_and_is_not_stored_on_the_w
     assert (answer.status_code, answer.json()["code"]) == (500, "ERR_099")
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
     assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+    assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize("hub_url", ["sqlite"], indirect=True)
+def test_a_hub_that_is_away_is_told_without_where_it_is(server: ApiServer, context: Context) -> None:
+    context.close()
+    context.given = replace(context.settings, hub_url=f"sqlite:///{context.settings.home}/canary.db")
+    answer = server.call("GET", "/status", headers={"X-Customer-Key": f"kwk_{'0' * 32}_{'A' * 43}"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "ERR_012")
     assert "canary" not in answer.text
