@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import time
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from tests.support.inbound import hub_records
 from tests.support.sample_erp import CUSTOMER_KEY, SampleErp, running_sample_erp
 
 NEW_KEY = CUSTOMER_KEY[::-1]
-PAGE = 100
+PAGE = 30
 
 
 def test_a_key_rotated_in_the_middle_of_a_sync_costs_no_record(tmp_path: Path) -> None:
@@ -30,11 +28,9 @@ def test_a_key_rotated_in_the_middle_of_a_sync_costs_no_record(tmp_path: Path) -
         process = airflow.start(tables=["locations"])
         while calls(erp) < 2:
             time.sleep(0.01)
-        os.kill(process.pid, signal.SIGSTOP)
         rotate(erp, CUSTOMER_KEY, NEW_KEY)
         airflow.set_customer_key(hub, NEW_KEY)
         rotate(erp, NEW_KEY)
-        os.kill(process.pid, signal.SIGCONT)
         run = airflow.result(process)
         pages = calls(erp)
         locations = len(hub_records(hub, "locations"))

@@ -81,7 +81,7 @@ def test_a_key_that_can_not_be_sent_is_not_stored(applied: Cli, give: Give, secr
     assert answer.code == 1
     assert "ERR_001" in answer.error
     assert problem in answer.error
-    assert applied.ok("keys", "list", "--json").json == {"keys": []}
+    assert applied.ok("keys", "list", "--json").json == {"keys": [], "issued": []}
 
 
 def test_a_key_is_not_taken_from_the_command_line(applied: Cli) -> None:
