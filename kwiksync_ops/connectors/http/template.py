@@ -1,8 +1,8 @@
 """`${name}` in texts, lists and objects, filled in: how a file says what a call holds, without a line of code.
 
-`${fields.name}` is a member of a value. `${name|default}` has a value where none is known. `${name:int}`, `${name:text}`
-and `${name:json}` say as what it is written. A text that is one placeholder alone becomes the value itself; a member of
-an object whose value is not known is left out.
+`${fields.name}` is a member of a value. `${name|default}` has a value where none is known. `${name:int}`,
+`${name:text}` and `${name:json}` say as what it is written. A text that is one placeholder alone becomes the value
+itself; a member of an object whose value is not known is left out.
 """
 
 from __future__ import annotations
