@@ -68,6 +68,17 @@ class VersionEntry:
     is_active: bool
 
 
+@dataclass(frozen=True)
+class ActiveEntry:
+    """The active version of a mapping in the list of all; `changed_on` and `changed_by` tell of its activation."""
+
+    key: MappingKey
+    version: int
+    rules: int
+    changed_on: datetime
+    changed_by: str
+
+
 def lock(connection: sa.Connection, key: MappingKey) -> None:
     """Let no other transaction make or activate a version of this mapping until this one ends."""
     serialize(connection, key.setting)
@@ -78,6 +89,24 @@ def list_active(connection: sa.Connection) -> dict[MappingKey, int]:
     settings = configuration.list_settings(connection, _PREFIX)
     found = ((_ACTIVE.fullmatch(setting.key), setting.value) for setting in settings)
     return {MappingKey(*match.groups()): version for match, version in found if match}
+
+
+def list_active_entries(connection: sa.Connection) -> list[ActiveEntry]:
+    """The active version of every mapping, by system, direction and table."""
+    columns = FIELD_MAPPING.c
+    of = (columns.system, columns.direction, columns.source_table, columns.target_table, columns.version)
+    counted = connection.execute(sa.select(*of, sa.func.count()).group_by(*of))
+    rules = {
+        (MappingKey(system, way, source if way == Direction.OUTBOUND else target), version): number
+        for system, way, source, target, version, number in counted
+    }
+    settings = {setting.key: setting for setting in configuration.list_settings(connection, _PREFIX)}
+    active = sorted(list_active(connection).items())
+    return [
+        ActiveEntry(key, version, rules.get((key, version), 0), setting.updated_on, setting.updated_by)
+        for key, version in active
+        for setting in (settings[key.setting],)
+    ]
 
 
 def active_version(connection: sa.Connection, key: MappingKey) -> int | None:

@@ -19,6 +19,8 @@ PAGES = {
     "undo": "undo/{run}",
     "error-log": "error-log",
     "error": "error-log/{error}",
+    "mappings": "mappings",
+    "mapping": "mappings/erp/tickets",
     "settings": "settings",
     "airflow-run": "airflow/{run}",
 }

@@ -14,7 +14,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kwiksync_ops.api.context import Context
-from kwiksync_ops.api.pages import airflow, conflicts, connections, error_log, hub, records, settings, sync_log, undo
+from kwiksync_ops.api.pages import (
+    airflow,
+    conflicts,
+    connections,
+    error_log,
+    hub,
+    mappings,
+    records,
+    settings,
+    sync_log,
+    undo,
+)
 from kwiksync_ops.api.pages.access import LookBudget, admit_look
 from kwiksync_ops.api.pages.failures import add_handlers
 from kwiksync_ops.api.pages.links import STATIC
@@ -34,7 +45,7 @@ POLICY = "; ".join(
 )
 """No inline script or style, nothing from elsewhere; framed by Airflow's own UI only."""
 
-PAGES = (hub, connections, records, conflicts, sync_log, undo, error_log, settings, airflow)
+PAGES = (hub, connections, records, conflicts, sync_log, undo, error_log, mappings, settings, airflow)
 
 
 def create_pages(context: Context) -> FastAPI:

@@ -36,6 +36,7 @@ NAVIGATION = (
     Entry("Sync Log", "sync-log"),
     Entry("Error Log", "error-log"),
     Entry("Conflicts", "conflicts"),
+    Entry("Mappings", "mappings"),
     Entry("Settings", "settings", is_for_admins=True),
 )
 

@@ -76,8 +76,8 @@ class TrialAnswer(BaseModel):
 @router.get("", response_model=MappingsAnswer, summary="The mappings that are active")
 def list_mappings(context: ContextDep, _caller: CallerDep) -> Response:
     with context.hub.read() as connection:
-        active = mappings.list_active(connection)
-    return json_response({"result": [{**asdict(key), "version": version} for key, version in sorted(active.items())]})
+        active = mappings.list_active_entries(connection)
+    return json_response({"result": [{**asdict(entry.key), **_without_key(entry)} for entry in active]})
 
 
 @router.get("/{system}/{table}", response_model=MappingAnswer, summary="The active mapping of a table, or a version")
@@ -145,6 +145,10 @@ def roll_back(
     key = MappingKey(system, direction, spec.table)
     configuration.roll_back(context.hub, key, version, who=admin.name, clock=context.clock)
     return _answer(_applied(context, system, spec.table, direction, None), spec.table)
+
+
+def _without_key(entry: mappings.ActiveEntry) -> dict[str, Any]:
+    return {name: value for name, value in vars(entry).items() if name != "key"}
 
 
 def _declared(context: Context, system: str, table: str) -> tuple[SystemSpec, TableSpec]:
