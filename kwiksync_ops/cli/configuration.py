@@ -95,12 +95,12 @@ def rollback(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system whose mapping it is.")],
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The record table that it is of.")],
     version: Annotated[
-        int, typer.Argument(min=1, metavar="VERSION", help="The version to make active; plan shows the present one.")
+        int, typer.Argument(min=1, metavar="VERSION", help="The version to go back to; plan shows the present one.")
     ],
     outbound: Annotated[bool, typer.Option("--outbound", "-o", metavar="", help="The mapping of the way out.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make an older version of a mapping the active one again. The files stay as they are."""
+    """Make what an older version of a mapping said the active one, as a new version. The files stay as they are."""
     from kwiksync_ops.services import configuration
     from kwiksync_ops.services.systems import find_system, find_table
     from kwiksync_ops.storage.mappings import MappingKey
@@ -118,7 +118,7 @@ def rollback(
     if done:
         output.say("The files still say otherwise: kwiksync export writes this version into them.", style="yellow")
     else:
-        output.say(f"Version {version} is active already.", style="green")
+        output.say(f"The active mapping says what version {version} says.", style="green")
 
 
 def _say_plan(output: Output, planned: Plan) -> None:

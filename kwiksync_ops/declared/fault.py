@@ -45,12 +45,12 @@ class DeclaredFile:
 
 
 def file_error(path: Path, faults: Iterable[Fault]) -> ConfigurationError:
-    """One error with all faults, in the order of their lines."""
+    """One error with all faults, in the order of their lines; its fact `places` has them as they are."""
     ordered = sorted(faults, key=lambda fault: (fault.line, fault.column))
     lines = tuple(dict.fromkeys(str(fault) for fault in ordered))
     count = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
     remedy = f"Correct {path}, then run kwiksync plan."
-    return ConfigurationError(f"{path} has {count}:", faults=lines, remedy=remedy, path=str(path))
+    return ConfigurationError(f"{path} has {count}:", faults=lines, remedy=remedy, path=str(path), places=ordered)
 
 
 def key_text(key: KeyPath) -> str:

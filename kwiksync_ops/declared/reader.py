@@ -23,7 +23,11 @@ def read_declared_file(path: Path) -> DeclaredFile:
     Raises:
         ConfigurationError: nothing of it can be used.
     """
-    text = _read_text(path)
+    return parse_declared(path, _read_text(path))
+
+
+def parse_declared(path: Path, text: str) -> DeclaredFile:
+    """What such a file would say. Raises as `read_declared_file`."""
     parse = _parse_json if path.suffix == ".json" else _parse_yaml
     try:
         root, value = parse(path, text)

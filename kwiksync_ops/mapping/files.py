@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kwiksync_ops.declared.content import content_faults
-from kwiksync_ops.declared.fault import DeclaredFile, file_error
+from kwiksync_ops.declared.fault import DeclaredFile, Fault, file_error
 from kwiksync_ops.declared.reader import read_declared_file
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.compiler import mapping_faults
@@ -36,12 +36,21 @@ def check_mapping(document: dict[str, Any], name: str, system: str, direction: s
 
 
 def _mapping(file: DeclaredFile, system: str, direction: str) -> TableMapping:
-    is_outbound = direction == Direction.OUTBOUND
-    content = content_faults(file, OUTBOUND_SCHEMA if is_outbound else MAPPING_SCHEMA, secret_names=False)
-    faults = [*content, *rule_faults(file, content, outbound_faults if is_outbound else mapping_faults)]
-    if faults:
+    if faults := faults_of(file, direction):
         raise file_error(file.path, faults)
     return mapping_of(system, file.value, direction=direction)
+
+
+def schema_of(direction: str) -> str:
+    """The JSON Schema of mappings of a direction, by its path in the package."""
+    return OUTBOUND_SCHEMA if direction == Direction.OUTBOUND else MAPPING_SCHEMA
+
+
+def faults_of(file: DeclaredFile, direction: str) -> list[Fault]:
+    """All that is wrong with it as a mapping, each with its place."""
+    content = content_faults(file, schema_of(direction), secret_names=False)
+    find = outbound_faults if direction == Direction.OUTBOUND else mapping_faults
+    return [*content, *rule_faults(file, content, find)]
 
 
 def write_mapping(path: Path, mapping: TableMapping) -> bool:

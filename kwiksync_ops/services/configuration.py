@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kwiksync_ops.clock import Clock
-from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.errors import ConfigurationError, ConflictError
 from kwiksync_ops.mapping.documents import is_same, rule_document
 from kwiksync_ops.mapping.files import write_mapping
 from kwiksync_ops.mapping.rules import TableMapping
-from kwiksync_ops.services.configuration_plan import Plan, TablePlan, compare, table_mapping
+from kwiksync_ops.services.configuration_plan import Plan, compare, table_mapping
 from kwiksync_ops.services.declared_mappings import DeclaredMappings, read_declared_mappings
 from kwiksync_ops.services.mapping_diff import RuleChange, diff_mappings
 from kwiksync_ops.storage import audit, mappings
+from kwiksync_ops.storage.configuration import read_setting
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.mappings import MappingKey, MappingVersion
 from kwiksync_ops.system_spec.loader import BrokenSystem, load_systems
@@ -64,7 +65,7 @@ def apply(hub: Hub, include: Path, *, who: str, clock: Clock, systems: Collectio
 
 
 def roll_back(hub: Hub, key: MappingKey, version: int, *, who: str, clock: Clock) -> Applied | None:
-    """Make an older version, or again a newer one, the active one; None where it is already.
+    """Make what another version says the active mapping, as a new version; None where the active one says the same.
 
     Raises:
         ConfigurationError: there is no such version.
@@ -72,21 +73,23 @@ def roll_back(hub: Hub, key: MappingKey, version: int, *, who: str, clock: Clock
     return hub.write(lambda connection: _roll_back(connection, key, version, who, clock))
 
 
-def change_mapping(hub: Hub, key: MappingKey, mapping: TableMapping, *, who: str, clock: Clock) -> Applied | None:
-    """Make a mapping the active version of its table; None where it says what the active one says."""
+def change_mapping(
+    hub: Hub, key: MappingKey, mapping: TableMapping, *, who: str, clock: Clock, seen: int | None = None
+) -> Applied | None:
+    """Make a mapping the active version of its table; None where it says what the active one says.
+
+    Args:
+        seen: the active version that the change was made from, where nobody may have made another one since.
+
+    Raises:
+        ConflictError: somebody has.
+    """
 
     def work(connection: Connection) -> Applied | None:
         mappings.lock(connection, key)
-        active = mappings.read_version(connection, key)
-        old = table_mapping(active) if active else None
-        if old is not None and is_same(old, mapping):
-            return None
-        rules = [rule_document(rule) for rule in mapping.rules]
-        other = mapping.target_table if key.is_outbound else mapping.source_table
-        version = mappings.add_version(connection, key, other, rules, who=who, now=clock.now())
-        applied = Applied(key, version, active.version if active else None, diff_mappings(old, mapping))
-        _activate(connection, applied, "mapping.change", who, clock)
-        return applied
+        if seen is not None:
+            _refuse_other(connection, key, seen)
+        return _replace(connection, key, mapping, "mapping.change", who, clock)
 
     return hub.write(work)
 
@@ -131,35 +134,48 @@ def _apply(connection: Connection, declared: DeclaredMappings, who: str, clock: 
             faults=planned.faults,
             remedy="Correct them, look with kwiksync plan, and apply again; or apply the sound systems by name.",
         )
-    return [_apply_table(connection, table, table.mapping, who, clock) for table in planned.pending if table.mapping]
-
-
-def _apply_table(connection: Connection, table: TablePlan, mapping: TableMapping, who: str, clock: Clock) -> Applied:
-    rules = [rule_document(rule) for rule in mapping.rules]
-    other = mapping.target_table if table.key.is_outbound else mapping.source_table
-    version = mappings.add_version(connection, table.key, other, rules, who=who, now=clock.now())
-    applied = Applied(table.key, version, table.version, table.changes)
-    _activate(connection, applied, "mapping.apply", who, clock)
-    return applied
+    pending = ((table.key, table.mapping) for table in planned.pending if table.mapping)
+    done = [_replace(connection, key, mapping, "mapping.apply", who, clock) for key, mapping in pending]
+    return [applied for applied in done if applied]
 
 
 def _roll_back(connection: Connection, key: MappingKey, version: int, who: str, clock: Clock) -> Applied | None:
     mappings.lock(connection, key)
-    wanted = _required(connection, key, version)
+    wanted = table_mapping(_required(connection, key, version))
+    return _replace(connection, key, wanted, "mapping.roll_back", who, clock, to=version)
+
+
+def _replace(
+    connection: Connection, key: MappingKey, mapping: TableMapping, action: str, who: str, clock: Clock, **told: int
+) -> Applied | None:
     active = mappings.read_version(connection, key)
-    if active and active.version == version:
-        return None
     old = table_mapping(active) if active else None
-    changes = diff_mappings(old, table_mapping(wanted))
-    applied = Applied(key, version, active.version if active else None, changes)
-    _activate(connection, applied, "mapping.roll_back", who, clock)
+    if old is not None and is_same(old, mapping):
+        return None
+    rules = [rule_document(rule) for rule in mapping.rules]
+    other = mapping.target_table if key.is_outbound else mapping.source_table
+    version = mappings.add_version(connection, key, other, rules, who=who, now=clock.now())
+    applied = Applied(key, version, active.version if active else None, diff_mappings(old, mapping))
+    _activate(connection, applied, action, who, clock, **told)
     return applied
 
 
-def _activate(connection: Connection, applied: Applied, action: str, who: str, clock: Clock) -> None:
+def _refuse_other(connection: Connection, key: MappingKey, seen: int) -> None:
+    setting = read_setting(connection, key.setting)
+    if setting is not None and setting.value != seen:
+        raise ConflictError(
+            f"{setting.updated_by} made version {setting.value} active at {setting.updated_on:%Y-%m-%d %H:%M:%S} UTC, "
+            f"after you began from version {seen}. Nothing was saved.",
+            remedy="Look at what was changed, and make your change from there.",
+            version=setting.value,
+        )
+
+
+def _activate(connection: Connection, applied: Applied, action: str, who: str, clock: Clock, **told: int) -> None:
     now = clock.now()
     mappings.activate(connection, applied.key, applied.version, who=who, now=now)
     details = {
+        **told,
         "version": applied.version,
         "previous": applied.previous,
         "changes": [asdict(change) for change in applied.changes],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kwiksync_ops.batch import MappedBatch, Reject, SourceRecord
 from kwiksync_ops.mapping.compiler import compile_mapping
@@ -17,7 +17,20 @@ from kwiksync_ops.vocabulary import TransformType
 if TYPE_CHECKING:
     import pandas as pd
 
-FRAME_COLUMNS = ("record", "target_field", "source_field", "before", "after", "code", "problem")
+
+class PreviewRow(NamedTuple):
+    """What one rule makes of a record, and why it can't: `code` and `problem`, which says what to do."""
+
+    record: str
+    target_field: str | None
+    source_field: str | None
+    before: Any
+    after: Any
+    code: str | None
+    problem: str | None
+
+
+FRAME_COLUMNS = PreviewRow._fields
 
 
 @dataclass(frozen=True)
@@ -88,26 +101,31 @@ def preview_frame(shown: Preview) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [row for number, record in enumerate(shown.records, 1) for row in _rows(shown.mapping, number, record)]
+    rows = [row for number, record in enumerate(shown.records, 1) for row in record_rows(shown, number, record)]
     return pd.DataFrame(rows, columns=list(FRAME_COLUMNS), dtype=object)
 
 
-def _rows(mapping: TableMapping, number: int, record: PreviewedRecord) -> Iterator[tuple[Any, ...]]:
+def record_rows(shown: Preview, number: int, record: PreviewedRecord) -> Iterator[PreviewRow]:
+    """What becomes of the record, rule by rule, and its faults that belong to no rule; `number` counts from 1."""
     name = _name(record) or f"record {number}"
-    rules = [rule for rule in mapping.rules if rule.active]
+    rules = [rule for rule in shown.mapping.rules if rule.active]
     for rule in rules:
-        after = record.after[rule.target_field] if record.after else None
+        after = record.after.get(rule.target_field) if record.after else None
         before = _before(rule, record.before)
-        yield (name, rule.target_field, rule.source_field, before, after, *_problem(record, rule.target_field))
+        yield PreviewRow(
+            name, rule.target_field, rule.source_field, before, after, *_problem(record, rule.target_field)
+        )
     targets = {rule.target_field for rule in rules}
     for field in dict.fromkeys(reject.field for reject in record.rejects if reject.field not in targets):
-        yield (name, field, None, None, None, *_problem(record, field))
+        yield PreviewRow(name, field, None, None, None, *_problem(record, field))
 
 
 def _name(record: PreviewedRecord) -> str | None:
-    if record.after:
-        return str(record.after["external_id"])
-    return next((reject.external_id for reject in record.rejects if reject.external_id), None)
+    """Its key, as it is known by: outbound it is the record before that has one."""
+    after, before = record.after or {}, record.before if isinstance(record.before, dict) else {}
+    of_rejects = (reject.external_id for reject in record.rejects if reject.external_id)
+    found = after.get("external_id") or next(of_rejects, None) or before.get("external_id")
+    return None if found is None else str(found)
 
 
 def _before(rule: FieldRule, record: SourceRecord) -> Any:

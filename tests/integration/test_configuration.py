@@ -212,19 +212,25 @@ def test_a_mapping_that_no_file_declares_any_more_is_shown_and_kept(hub: Hub, in
         assert applied_mapping(connection, "erp", "locations").version == 1
 
 
-def test_a_roll_back_activates_an_older_version_and_makes_none(hub: Hub, include: Path) -> None:
+def test_a_roll_back_is_a_new_version_that_says_what_the_older_one_said(hub: Hub, include: Path) -> None:
     apply_all(hub, include)
     edit_tickets(include, lambda fields: fields.pop())
     apply_all(hub, include)
     rolled = roll_back(hub, TICKETS, 1, who=WHO, clock=ManualClock())
     assert rolled is not None
-    assert (rolled.version, rolled.previous) == (1, 2)
+    assert (rolled.version, rolled.previous) == (3, 2)
     assert [(change.target_field, change.action) for change in rolled.changes] == [("location", "added")]
     with hub.read() as connection:
         versions = mappings.list_versions(connection, TICKETS)
         assert len(applied_mapping(connection, "erp", "tickets").rules) == 3
-    assert [(entry.version, entry.rules, entry.is_active) for entry in versions] == [(2, 2, False), (1, 3, True)]
-    assert rows(hub, AUDIT)[-1].action == "mapping.roll_back"
+    assert [(entry.version, entry.rules, entry.is_active) for entry in versions] == [
+        (3, 3, True),
+        (2, 2, False),
+        (1, 3, False),
+    ]
+    audited = rows(hub, AUDIT)[-1]
+    assert audited.action == "mapping.roll_back"
+    assert '"to": 1' in audited.details
     assert roll_back(hub, TICKETS, 1, who=WHO, clock=ManualClock()) is None
 
 
@@ -233,8 +239,8 @@ def test_a_version_after_a_roll_back_takes_the_next_number(hub: Hub, include: Pa
     edit_tickets(include, lambda fields: fields.pop())
     apply_all(hub, include)
     roll_back(hub, TICKETS, 1, who=WHO, clock=ManualClock())
-    assert plan(hub, include).pending[0].version == 1
-    assert apply_all(hub, include) == [(TICKETS, 3)]
+    assert plan(hub, include).pending[0].version == 3
+    assert apply_all(hub, include) == [(TICKETS, 4)]
 
 
 def test_a_version_that_is_not_there_is_refused_with_those_that_are(hub: Hub, include: Path) -> None:
@@ -369,7 +375,7 @@ def test_both_ways_change_and_roll_back_each_by_itself(hub: Hub, both_ways: Path
     assert apply_all(hub, both_ways) == [(OUTBOUND, 2)]
     rolled = roll_back(hub, OUTBOUND, 1, who=WHO, clock=ManualClock())
     assert rolled
-    assert (rolled.version, rolled.previous) == (1, 2)
+    assert (rolled.version, rolled.previous) == (3, 2)
     export(hub, both_ways)
     document = json.loads((both_ways / "mappings/erp/tickets.outbound.json").read_text(encoding="utf-8"))
     assert [field["target_field"] for field in document["fields"]] == ["no"]

@@ -57,7 +57,7 @@ def test_a_rollback_is_written_to_the_files_by_export(applied: Cli) -> None:
     path = change_tickets(applied, "5")
     applied.ok("apply")
     back = applied.ok("rollback", "erp", "tickets", "1", "--json").json["rolled_back"]
-    assert (back["version"], back["previous"]) == (1, 2)
+    assert (back["version"], back["previous"]) == (3, 2)
     assert applied.ok("rollback", "erp", "tickets", "1", "--json").json == {"rolled_back": None}
     assert "Brand new" in path.read_text()
     written = [file for file in applied.ok("export", "--json").json["files"] if file["written"]]
@@ -107,7 +107,7 @@ def test_the_way_out_has_versions_of_its_own_beside_the_way_in(applied: Cli) -> 
     (done,) = applied.ok("apply", "--json").json["applied"]
     assert (done["direction"], done["table"], done["version"]) == ("outbound", "tickets", 2)
     back = applied.ok("rollback", "erp", "tickets", "1", "--outbound", "--json").json["rolled_back"]
-    assert (back["direction"], back["version"], back["previous"]) == ("outbound", 1, 2)
+    assert (back["direction"], back["version"], back["previous"]) == ("outbound", 3, 2)
     assert applied.ok("rollback", "erp", "tickets", "1", "--json").json == {"rolled_back": None}
     applied.ok("export")
     assert '"default": "New"' in path.read_text()
