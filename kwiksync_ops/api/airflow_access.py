@@ -54,8 +54,7 @@ class AirflowGateway:
                 "The token is not valid, or not any more.", status=HTTPStatus.UNAUTHORIZED, remedy="Log in again."
             ) from exc
         request.state.airflow_user = user
-        address = request.client.host if request.client else ""
-        return Caller(user.get_name(), role_of(user), "bearer" if bearer else "cookie", address)
+        return Caller(user.get_name(), role_of(user), "bearer" if bearer else "cookie")
 
     def may_trigger(self, request: Request, dag_id: str) -> bool:
         """Whoever has one of our own roles may; of the others Airflow knows."""

@@ -22,7 +22,6 @@ class Caller:
     name: str
     role: Role | None
     means: Means
-    address: str = ""
 
     @property
     def is_admin(self) -> bool:

@@ -128,11 +128,11 @@ async def identify(request: Request, context: Context) -> Caller:
         )
         if found is None:
             await run_in_threadpool(_count, context, f"address:{address}", request)
-            await run_in_threadpool(partial(_audit_refusal, context, "unknown key", request, address))
+            await run_in_threadpool(partial(_audit_refusal, context, "unknown key", request))
             raise RefusedError(
                 "The Customer Key is not valid.", status=HTTPStatus.UNAUTHORIZED, remedy="Ask for a new one."
             )
-        return Caller(f"key:{found.name}", Role(found.role), "key", address)
+        return Caller(f"key:{found.name}", Role(found.role), "key")
     user = await context.gateway.user(request)
     if user is None:
         raise RefusedError(
@@ -166,9 +166,9 @@ def _count(context: Context, name: str, request: Request) -> None:
 
 
 def _note_refusal(context: Context, caller: Caller, request: Request) -> None:
-    _audit_refusal(context, caller.name, request, caller.address)
+    _audit_refusal(context, caller.name, request)
 
 
-def _audit_refusal(context: Context, who: str, request: Request, address: str) -> None:
+def _audit_refusal(context: Context, who: str, request: Request) -> None:
     what = f"{request.method} {request.url.path}"[:255]
-    access.note_refusal(context.hub, what, who=who, address=address, clock=context.clock)
+    access.note_refusal(context.hub, what, who=who, clock=context.clock)

@@ -23,10 +23,8 @@ def take_call(hub: Hub, caller: str, limit: int) -> Taken:
     return hub.write(lambda connection: api_calls.take(connection, name, limit))
 
 
-def note_refusal(hub: Hub, what: str, *, who: str, address: str, clock: Clock) -> None:
+def note_refusal(hub: Hub, what: str, *, who: str, clock: Clock) -> None:
     """Somebody tried what they may not do: into the audit trail."""
     hub.write(
-        lambda connection: audit.append(
-            connection, "access.refuse", what, who=who[:100], now=clock.now(), details={"from": address}
-        )
+        lambda connection: audit.append(connection, "access.refuse", what, who=who[:100], now=clock.now(), details={})
     )

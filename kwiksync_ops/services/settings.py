@@ -72,7 +72,7 @@ def read_settings_of(connection: Connection, prefix: str) -> dict[str, Any]:
     }
 
 
-def change_setting(hub: Hub, key: str, value: Any, *, who: str, clock: Clock, address: str = "") -> Setting:
+def change_setting(hub: Hub, key: str, value: Any, *, who: str, clock: Clock) -> Setting:
     """Set it, with its old and new value in the audit trail. The same value again changes nothing.
 
     Raises:
@@ -90,7 +90,7 @@ def change_setting(hub: Hub, key: str, value: Any, *, who: str, clock: Clock, ad
         old = configuration.read_setting(connection, key)
         now = clock.now()
         if configuration.write_setting(connection, key, value, who=who, now=now, description=known.description):
-            details = {"old": old.value if old else known.default, "new": value, "from": address}
+            details = {"old": old.value if old else known.default, "new": value}
             audit.append(connection, "setting.change", key, who=who, now=now, details=details)
 
     hub.write(work)

@@ -12,6 +12,7 @@ from kwiksync_ops.api.app import create_app
 from kwiksync_ops.api.context import OWN_HEADER, Context
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.services.issued_keys import issue_key
+from kwiksync_ops.services.settings import change_setting
 from kwiksync_ops.storage import audit
 from kwiksync_ops.storage.audit import AuditFilter
 from kwiksync_ops.storage.hub import Hub
@@ -105,6 +106,23 @@ def test_refusals_stand_in_the_audit_trail(server: ApiServer, hub: Hub, secret_k
         ("unknown key", "GET /status"),
     ]
     assert all("127.0.0.1" in row["details"] for row in rows)
+
+
+def test_every_kind_of_audited_call_tells_from_where_it_came(server: ApiServer, hub: Hub) -> None:
+    server.call("POST", "/sync", who="user", json={"system": "erp"}).raise_for_status()
+    server.call("GET", "/records/tickets?format=csv", who="user").raise_for_status()
+    server.call("PUT", "/settings/audit.anchor", who="admin", json={"value": "file:///srv/anchors"}).raise_for_status()
+    assert server.call("GET", "/keys", who="user").status_code == 403
+    change_setting(hub, "audit.anchor", "", who="ann", clock=SystemClock())
+    with hub.read() as connection:
+        rows = audit.search(connection, AuditFilter(), limit=5)
+    assert [(row["action"], row["details"].get("from")) for row in rows] == [
+        ("setting.change", None),
+        ("access.refuse", "127.0.0.1"),
+        ("setting.change", "127.0.0.1"),
+        ("records.export", "127.0.0.1"),
+        ("sync.start", "127.0.0.1"),
+    ]
 
 
 def test_sixty_calls_a_minute_and_then_the_time_to_wait(server: ApiServer, context: Context) -> None:

@@ -44,7 +44,7 @@ class AirflowDouble:
         name = token.removesuffix("-token")
         if name not in USERS:
             raise RefusedError("The token is not valid.", status=HTTPStatus.UNAUTHORIZED, remedy="Log in again.")
-        return Caller(name, USERS[name], "bearer" if bearer else "cookie", "127.0.0.1")
+        return Caller(name, USERS[name], "bearer" if bearer else "cookie")
 
     def may_trigger(self, request: Request, dag_id: str) -> bool:
         return dag_id not in self.refuses

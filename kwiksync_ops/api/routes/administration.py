@@ -92,9 +92,7 @@ def change_setting(
 ) -> Response:
     if key not in settings.KNOWN:
         raise NotFoundError(f"There is no setting {key!r}.", remedy=f"There are: {', '.join(settings.KNOWN)}.")
-    changed = settings.change_setting(
-        context.hub, key, value, who=admin.name, clock=context.clock, address=admin.address
-    )
+    changed = settings.change_setting(context.hub, key, value, who=admin.name, clock=context.clock)
     return json_response(asdict(changed))
 
 

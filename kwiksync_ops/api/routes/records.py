@@ -81,7 +81,7 @@ def read_records(
     wanted = _conditions(found, page, request)
     fields = _fields(found, page)
     if page.format == "csv":
-        details = {"fields": fields, "query": str(request.url.query)[:2_000], "from": caller.address}
+        details = {"fields": fields, "query": str(request.url.query)[:2_000]}
         context.hub.write(
             lambda connection: audit.append(
                 connection, "records.export", found.name, who=caller.name, now=context.clock.now(), details=details

@@ -97,7 +97,7 @@ def _started(context: Context, caller: Caller, dag_id: str, conf: dict[str, Any]
         if same:
             return same[0], False
         run = context.gateway.trigger(dag_id, conf, caller.name)
-        details = {"run": run.run_id, "conf": conf, "from": caller.address}
+        details = {"run": run.run_id, "conf": conf}
         audit.append(connection, "sync.start", dag_id, who=caller.name, now=context.clock.now(), details=details)
         return run, True
 
