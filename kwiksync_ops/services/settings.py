@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,17 @@ from kwiksync_ops.storage.hub import Connection, Hub
 
 @dataclass(frozen=True)
 class Known:
-    """A setting that there is: its default, and what it means. `at_least` and `at_most` bound a number."""
+    """A setting that there is: its default, and what it means.
+
+    `at_least` and `at_most` bound a number. A text that is not empty matches `form`, told to people as `form_told`.
+    """
 
     default: Any
     description: str
     at_least: int = 0
     at_most: int = 1_000_000
+    form: str = ".*"
+    form_told: str = ""
 
 
 KNOWN: Mapping[str, Known] = {
@@ -33,7 +39,12 @@ KNOWN: Mapping[str, Known] = {
     "retention.error_log_days": Known(180, "The same for Error Log rows that are not open.", 1, 36_500),
     "retention.history_days": Known(365, "The same for field history; what is older can't be undone.", 1, 36_500),
     "retention.outbox_days": Known(90, "The same for deliveries that ended.", 1, 36_500),
-    "audit.anchor": Known("", "Folder or s3:// URL where the audit trail's anchor is kept; empty: KWikSync's home."),
+    "audit.anchor": Known(
+        "",
+        "Where the audit trail's anchors are kept: file:///folder or s3://bucket; empty: KWikSync's home.",
+        form=audit.ANCHOR_PLACE,
+        form_told="file:///folder or s3://bucket, without a login in it",
+    ),
 }
 
 
@@ -104,6 +115,8 @@ def _check(key: str, known: Known, value: Any) -> None:
         case str():
             fits = isinstance(value, str) and len(value) <= 4_000 and value.isprintable()
             problem = None if fits else "a line of at most 4,000 characters"
+            if fits and value and not re.fullmatch(known.form, value):
+                problem = known.form_told
         case _:
             is_number = isinstance(value, int) and not isinstance(value, bool)
             fits = is_number and known.at_least <= value <= known.at_most

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 
-import pyarrow as pa
 from pyarrow import fs
 
 from kwiksync_ops.errors import ConfigurationError
-from kwiksync_ops.storage.audit import Anchor
+from kwiksync_ops.storage.audit import ANCHOR_PLACE, Anchor
 
 _FOLDER = "audit-anchors"
 
@@ -27,7 +27,7 @@ def write(url: str, anchor: Anchor) -> str:
             files.create_dir(root, recursive=True)
             with files.open_output_stream(path) as file:
                 file.write(json.dumps(asdict(anchor)).encode())
-    except (OSError, pa.ArrowInvalid) as exc:
+    except (OSError, ValueError) as exc:
         raise _unusable(url, exc) from exc
     return path
 
@@ -43,11 +43,13 @@ def read_all(url: str) -> list[Anchor]:
         found = files.get_file_info(fs.FileSelector(root, allow_not_found=True))
         paths = sorted(info.path for info in found if info.path.endswith(".json"))
         return [Anchor(**json.loads(files.open_input_stream(path).read())) for path in paths]
-    except (OSError, ValueError, TypeError, pa.ArrowInvalid) as exc:
+    except (OSError, ValueError, TypeError) as exc:
         raise _unusable(url, exc) from exc
 
 
 def _open(url: str) -> tuple[fs.FileSystem, str]:
+    if not re.fullmatch(ANCHOR_PLACE, url):
+        raise ValueError("it is no folder and no bucket")
     files, root = fs.FileSystem.from_uri(url)
     return files, f"{root.rstrip('/')}/{_FOLDER}"
 

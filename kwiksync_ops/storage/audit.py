@@ -66,6 +66,10 @@ def append(
     connection.execute(_INSERT, {**row, "hash": _sign(keys[0], row)})
 
 
+ANCHOR_PLACE = r"file:///.+|s3://[^/?@]+([/?].*)?"
+"""URLs of where anchors may be kept. What opens a bucket stands in the environment, never in its URL."""
+
+
 @dataclass(frozen=True)
 class Anchor:
     """The last row at a moment, kept elsewhere: with it a tail that was cut off is seen."""

@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from kwiksync_ops.clock import SystemClock
-from kwiksync_ops.errors import ConfigurationError
+from kwiksync_ops.errors import ConfigurationError, ValidationError
 from kwiksync_ops.services import settings as app_settings
 from kwiksync_ops.services.audit_trail import anchor_trail, export_trail, search_trail, verify_trail
 from kwiksync_ops.settings import Settings
-from kwiksync_ops.storage import audit
+from kwiksync_ops.storage import anchors, audit
 from kwiksync_ops.storage.audit import AuditFilter
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import AUDIT
@@ -130,6 +130,20 @@ def test_a_place_that_can_t_be_used_is_told(hub: Hub, settings: Settings, tmp_pa
     app_settings.change_setting(hub, "audit.anchor", f"file://{tmp_path}/file", who="ann", clock=CLOCK)
     with pytest.raises(ConfigurationError, match=r"audit trail|anchor"):
         anchor_trail(hub, settings, CLOCK)
+
+
+@pytest.mark.parametrize("place", ["hdfs://host/a", "gs://bucket/a", "/srv/a", "a", "file://a", "s3://key:word@bucket"])
+def test_a_place_that_is_no_folder_and_no_bucket_is_refused(hub: Hub, settings: Settings, place: str) -> None:
+    with pytest.raises(ValidationError, match=r"file:///folder or s3://bucket") as refused:
+        app_settings.change_setting(hub, "audit.anchor", place, who="ann", clock=CLOCK)
+    assert refused.value.remedy
+    with pytest.raises(ConfigurationError, match="no folder and no bucket"):
+        anchors.read_all(place)
+
+
+@pytest.mark.parametrize("place", ["", "file:///srv/my anchors", "s3://bucket", "s3://bucket/a?region=eu-west-1"])
+def test_a_folder_and_a_bucket_are_places(hub: Hub, settings: Settings, place: str) -> None:
+    assert app_settings.change_setting(hub, "audit.anchor", place, who="ann", clock=CLOCK).value == place
 
 
 def test_the_trail_is_searched_and_exported_and_that_is_a_row_too(hub: Hub, settings: Settings) -> None:
