@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -58,15 +59,17 @@ def clean(hub: Hub, settings: Settings, *, who: str, clock: Clock) -> Iterator[C
         while page := _read(hub, what, before):
             path = _archive(settings, name, page, what.key.name)
             keys = [row[what.key.name] for row in page]
-
-            def work(connection: Connection, what: Archivable = what, keys: list[Any] = keys, path: str = path) -> int:
-                removed = retention.remove(connection, what, keys)
-                details = {"rows": removed, "archive": path}
-                audit.append(connection, f"{what.name}.clean", what.name, who=who, now=clock.now(), details=details)
-                return removed
-
-            rows += hub.write(work)
+            rows += hub.write(partial(_remove, what=what, before=before, keys=keys, path=path, who=who, clock=clock))
         yield Cleaned(name, days[name], rows)
+
+
+def _remove(
+    connection: Connection, what: Archivable, before: datetime, keys: list[Any], path: str, who: str, clock: Clock
+) -> int:
+    removed = retention.remove(connection, what, before, keys)
+    details = {"rows": removed, "archive": path}
+    audit.append(connection, f"{what.name}.clean", what.name, who=who, now=clock.now(), details=details)
+    return removed
 
 
 def _days(connection: Connection) -> dict[str, int]:
@@ -74,7 +77,7 @@ def _days(connection: Connection) -> dict[str, int]:
     return {name: int(found[f"{name}_days"]) for name in ARCHIVABLE}
 
 
-def _read(hub: Hub, what: Archivable, before: Any) -> list[dict[str, Any]]:
+def _read(hub: Hub, what: Archivable, before: datetime) -> list[dict[str, Any]]:
     with hub.read() as connection:
         return retention.read_old(connection, what, before, ROWS)
 

@@ -70,9 +70,12 @@ def read_old(connection: sa.Connection, what: Archivable, before: datetime, limi
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def remove(connection: sa.Connection, what: Archivable, keys: Sequence[Any]) -> int:
-    """Remove rows by their keys. The batches of runs go with the last of their Sync Log rows."""
-    removed = connection.execute(what.table.delete().where(what.key.in_(keys))).rowcount
+def remove(connection: sa.Connection, what: Archivable, before: datetime, keys: Sequence[Any]) -> int:
+    """Remove rows by their keys, if they still may go: somebody may wait for one again since it was read.
+
+    The batches of runs go with the last of their Sync Log rows.
+    """
+    removed = connection.execute(what.table.delete().where(what.key.in_(keys), what.may_go(before))).rowcount
     if what.table is SYNC_LOG:
         logged = sa.exists().where(SYNC_LOG.c.run_id == BATCH.c.run_id)
         connection.execute(BATCH.delete().where(~logged))

@@ -104,6 +104,22 @@ def test_what_goes_stands_in_the_archive_whole(hub: Hub, settings: Settings, mon
     assert len(files) == 3
 
 
+def test_what_is_waited_for_again_while_it_is_archived_stays(
+    hub: Hub, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(hub, ERROR_LOG, *(error(name, "run", "resolved") for name in ("reopened", "closed")))
+    archive = retention._archive
+
+    def archive_meanwhile(*given: Any) -> str:
+        reopen = ERROR_LOG.update().where(ERROR_LOG.c.sys_id == "reopened").values(resolution="open")
+        hub.write(lambda connection: connection.execute(reopen))
+        return archive(*given)
+
+    monkeypatch.setattr(retention, "_archive", archive_meanwhile)
+    assert clean(hub, settings)["error_log"] == 1
+    assert keys(hub, ERROR_LOG.c.sys_id) == {"reopened"}
+
+
 def test_the_age_is_a_setting(hub: Hub, settings: Settings) -> None:
     add(hub, SYNC_LOG, log_row("old", OLD))
     change_setting(hub, "retention.sync_log_days", 2_000, who="ann", clock=ManualClock(NOW))
