@@ -122,9 +122,11 @@ def record_rows(shown: Preview, number: int, record: PreviewedRecord) -> Iterato
 
 def _name(record: PreviewedRecord) -> str | None:
     """Its key, as it is known by: outbound it is the record before that has one."""
-    after, before = record.after or {}, record.before if isinstance(record.before, dict) else {}
+    before: Any = record.before  # a sample may hold what is no record
     of_rejects = (reject.external_id for reject in record.rejects if reject.external_id)
-    found = after.get("external_id") or next(of_rejects, None) or before.get("external_id")
+    found = (record.after or {}).get("external_id") or next(of_rejects, None)
+    if found is None and isinstance(before, dict):
+        found = before.get("external_id")
     return None if found is None else str(found)
 
 

@@ -20,6 +20,8 @@ from kwiksync_ops.api.pages import (
     connections,
     error_log,
     hub,
+    mapping_editor,
+    mapping_trial,
     mappings,
     records,
     settings,
@@ -45,7 +47,20 @@ POLICY = "; ".join(
 )
 """No inline script or style, nothing from elsewhere; framed by Airflow's own UI only."""
 
-PAGES = (hub, connections, records, conflicts, sync_log, undo, error_log, mappings, settings, airflow)
+PAGES = (
+    hub,
+    connections,
+    records,
+    conflicts,
+    sync_log,
+    undo,
+    error_log,
+    mappings,
+    mapping_editor,
+    mapping_trial,
+    settings,
+    airflow,
+)
 
 
 def create_pages(context: Context) -> FastAPI:
@@ -53,6 +68,7 @@ def create_pages(context: Context) -> FastAPI:
     app.state.context = context
     app.state.budget = LookBudget()
     app.state.snapshots = Snapshots(context)
+    app.state.plans = undo.Plans(context)
     add_handlers(app)
     for page in PAGES:
         app.include_router(page.router)

@@ -11,15 +11,15 @@ from fastapi.responses import HTMLResponse
 from kwiksync_ops.api.context import Context, ContextDep
 from kwiksync_ops.api.pages.declared import declared_mappings
 from kwiksync_ops.api.pages.layout import show
-from kwiksync_ops.api.pages.record_views import title_of
 from kwiksync_ops.api.problems import NotFoundError
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.rules import TableMapping
 from kwiksync_ops.services.configuration import applied_mapping
 from kwiksync_ops.services.configuration_plan import Plan, PlanAction, TablePlan, compare
+from kwiksync_ops.services.mapping_diff import diff_mappings
 from kwiksync_ops.storage import mappings
 from kwiksync_ops.storage.mappings import ActiveEntry, MappingKey
-from kwiksync_ops.vocabulary import Direction, short_name
+from kwiksync_ops.vocabulary import RECORD_TABLES, Direction, short_name
 
 router = APIRouter(prefix="/mappings")
 
@@ -62,6 +62,7 @@ def read_mapping(
     context: ContextDep,
     direction: Way = Direction.INBOUND,
     version: Annotated[int | None, Query(ge=1, lt=MOST_VERSION)] = None,
+    saved: Annotated[int | None, Query(ge=1, lt=MOST_VERSION)] = None,
 ) -> HTMLResponse:
     key = MappingKey(system, direction.value, short_name(table))
     mapping = mapping_of(context, key, version)
@@ -77,7 +78,34 @@ def read_mapping(
         active=active.get(key),
         ways=[way.value for way in Direction if MappingKey(system, way.value, key.table) in active],
         nulls=common_nulls(mapping),
-        title_of=title_of,
+        saved=saved,
+    )
+
+
+@router.get("/{system}/{table}/versions")
+def read_versions(
+    request: Request,
+    system: str,
+    table: str,
+    context: ContextDep,
+    direction: Way = Direction.INBOUND,
+    old: Annotated[int | None, Query(ge=1, lt=MOST_VERSION)] = None,
+    new: Annotated[int | None, Query(ge=1, lt=MOST_VERSION)] = None,
+) -> HTMLResponse:
+    key = MappingKey(system, direction.value, short_name(table))
+    chosen = mapping_of(context, key, new)
+    with context.hub.read() as connection:
+        versions = mappings.list_versions(connection, key)
+    before = old or next((entry.version for entry in versions if entry.version < chosen.version), chosen.version)
+    return show(
+        request,
+        "mapping_versions.html",
+        title=f"Versions of the mapping of {key.table} of {key.system}",
+        key=key,
+        versions=versions,
+        old=before,
+        new=chosen.version,
+        changes=diff_mappings(mapping_of(context, key, before), chosen),
     )
 
 
@@ -106,5 +134,6 @@ def _listed(plan: Plan, entries: list[ActiveEntry]) -> list[Listed]:
     ]
 
 
-def _order(key: MappingKey) -> tuple[str, str, str]:
-    return key.system, key.table, key.direction
+def _order(key: MappingKey) -> tuple[str, int, str]:
+    """By system, and there in load order."""
+    return key.system, list(RECORD_TABLES).index(key.table), key.direction

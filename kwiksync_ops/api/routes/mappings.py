@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -89,7 +90,7 @@ def read_mapping(
     direction: Way = "inbound",
     version: int | None = None,
 ) -> Response:
-    _, spec = _declared(context, system, table)
+    _, spec = declared_table(context, system, table)
     if version is not None and not 0 < version < 1_000_000:
         raise NotFoundError(f"There is no version {version}.", remedy="Versions are counted from 1.")
     return _answer(_applied(context, system, spec.table, direction, version), spec.table)
@@ -99,7 +100,7 @@ def read_mapping(
 def list_versions(
     system: str, table: str, context: ContextDep, _caller: CallerDep, direction: Way = "inbound"
 ) -> Response:
-    _, spec = _declared(context, system, table)
+    _, spec = declared_table(context, system, table)
     with context.hub.read() as connection:
         entries = mappings.list_versions(connection, MappingKey(system, direction, spec.table))
     return json_response({"result": [vars(entry) for entry in entries]})
@@ -109,12 +110,18 @@ def list_versions(
     "/{system}/{table}", response_model=MappingAnswer, summary="Change a mapping: a new version, active at once"
 )
 def change_mapping(
-    system: str, table: str, document: Document, context: ContextDep, admin: AdminDep, direction: Way = "inbound"
+    system: str,
+    table: str,
+    document: Document,
+    context: ContextDep,
+    admin: AdminDep,
+    direction: Way = "inbound",
+    seen: Annotated[int | None, Query(ge=1, description="The version you began from: 409 if it is no more.")] = None,
 ) -> Response:
-    _, spec = _declared(context, system, table)
+    _, spec = declared_table(context, system, table)
     mapping = _checked(document, system, spec, direction)
     key = MappingKey(system, direction, spec.table)
-    configuration.change_mapping(context.hub, key, mapping, who=admin.name, clock=context.clock)
+    configuration.change_mapping(context.hub, key, mapping, who=admin.name, clock=context.clock, seen=seen)
     return _answer(_applied(context, system, spec.table, direction, None), spec.table)
 
 
@@ -122,16 +129,12 @@ def change_mapping(
 def try_mapping(
     system: str, table: str, trial: Trial, context: ContextDep, _caller: CallerDep, direction: Way = "inbound"
 ) -> Response:
-    declared, spec = _declared(context, system, table)
+    declared, spec = declared_table(context, system, table)
     if trial.mapping is None:
         mapping = _applied(context, system, spec.table, direction, None)
     else:
         mapping = _checked(trial.mapping, system, spec, direction)
-    if direction == "outbound":
-        sample = hub_sample(context.hub, spec, MAX_SAMPLE)
-        shown = preview.preview_outbound(mapping, sample, OutwardLookups(context.hub, declared.system))
-    else:
-        shown = preview.preview(mapping, spec, trial.records, HubLookups(context.hub, declared.system))
+    shown = tried(context, declared, spec, mapping, trial.records)
     return json_response({"rejected": shown.rejected, "records": [_previewed(record) for record in shown.records]})
 
 
@@ -139,7 +142,7 @@ def try_mapping(
 def roll_back(
     system: str, table: str, version: int, context: ContextDep, admin: AdminDep, direction: Way = "inbound"
 ) -> Response:
-    _, spec = _declared(context, system, table)
+    _, spec = declared_table(context, system, table)
     if not 0 < version < 1_000_000:
         raise NotFoundError(f"There is no version {version}.", remedy="Versions are counted from 1.")
     key = MappingKey(system, direction, spec.table)
@@ -147,11 +150,26 @@ def roll_back(
     return _answer(_applied(context, system, spec.table, direction, None), spec.table)
 
 
+def tried(
+    context: Context,
+    system: SystemSpec,
+    table: TableSpec,
+    mapping: TableMapping,
+    records: Sequence[dict[str, Any]],
+    limit: int = MAX_SAMPLE,
+) -> preview.Preview:
+    """What a mapping makes of records; outbound of so many of the hub's newest."""
+    if mapping.direction == Direction.OUTBOUND:
+        sample = hub_sample(context.hub, table, limit)
+        return preview.preview_outbound(mapping, sample, OutwardLookups(context.hub, system.system))
+    return preview.preview(mapping, table, records, HubLookups(context.hub, system.system))
+
+
 def _without_key(entry: mappings.ActiveEntry) -> dict[str, Any]:
     return {name: value for name, value in vars(entry).items() if name != "key"}
 
 
-def _declared(context: Context, system: str, table: str) -> tuple[SystemSpec, TableSpec]:
+def declared_table(context: Context, system: str, table: str) -> tuple[SystemSpec, TableSpec]:
     try:
         found = find_system(context.settings.include, system)
         return found, find_table(found, table)

@@ -13,6 +13,7 @@ from kwiksync_ops.api.answers import json_response
 from kwiksync_ops.api.context import AdminDep, Context, ContextDep
 from kwiksync_ops.api.problems import NotFoundError
 from kwiksync_ops.api.routes.administration import SentKeyAnswer
+from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.errors import ConfigurationError, CustomerKeyError, ValidationError
 from kwiksync_ops.services import doctor, keys
 from kwiksync_ops.services.connections import credentials_of
@@ -34,10 +35,7 @@ class CheckAnswer(BaseModel):
 @router.post("/{system}/test", response_model=CheckAnswer, summary="Test the connection to a system")
 def check_connection(system: str, context: ContextDep, _admin: AdminDep) -> Response:
     declared = _declared(context, system)
-    found = context.gateway.connection(declared.connection_id)
-    key = keys.customer_key(context.hub, context.settings.secret_keys, system)
-    known = credentials_of(found.host, found.login, found.password, found.extra, key)
-    check = doctor.check_system(context.hub, declared, known, context.clock)
+    check = doctor.check_system(context.hub, declared, credentials_for(context, declared), context.clock)
     return json_response({"ok": check.is_passed, "message": check.detail, "remedy": check.remedy})
 
 
@@ -56,6 +54,13 @@ def set_customer_key(
     except CustomerKeyError as exc:  # it is a value of the call, not who calls
         raise ValidationError(exc.message, remedy=exc.remedy) from exc
     return json_response({name: value for name, value in asdict(entry).items() if name != "sys_id"})
+
+
+def credentials_for(context: Context, system: SystemSpec) -> Credentials:
+    """What a system is called with. Raises ConfigurationError where Airflow has no connection to it."""
+    found = context.gateway.connection(system.connection_id)
+    key = keys.customer_key(context.hub, context.settings.secret_keys, system.system)
+    return credentials_of(found.host, found.login, found.password, found.extra, key)
 
 
 def _declared(context: Context, system: str) -> SystemSpec:
