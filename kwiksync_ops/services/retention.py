@@ -17,7 +17,7 @@ from kwiksync_ops.clock import Clock
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.services.settings import read_settings_of
 from kwiksync_ops.settings import Settings
-from kwiksync_ops.storage import audit, retention
+from kwiksync_ops.storage import api_calls, audit, kept_answers, retention
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.retention import ARCHIVABLE, Archivable
 
@@ -46,11 +46,14 @@ def plan_clean(hub: Hub, clock: Clock) -> list[Cleaned]:
 def clean(hub: Hub, settings: Settings, *, who: str, clock: Clock) -> Iterator[Cleaned]:
     """Archive old rows under `<home>/archive` as JSON Lines, then remove them: a file, a transaction, an audit row.
 
+    What was noted for a minute or a day only, of calls to us and to systems, goes first, and into no archive.
+
     Stopped in between, it has archived a batch that is still there; the next clean writes the same file again.
 
     Raises:
         ConfigurationError: the archive can't be written to; what it could not hold was not removed.
     """
+    hub.write(partial(_forget_calls, clock=clock))
     with hub.read() as connection:
         days = _days(connection)
     for name, what in ARCHIVABLE.items():
@@ -61,6 +64,11 @@ def clean(hub: Hub, settings: Settings, *, who: str, clock: Clock) -> Iterator[C
             keys = [row[what.key.name] for row in page]
             rows += hub.write(partial(_remove, what=what, before=before, keys=keys, path=path, who=who, clock=clock))
         yield Cleaned(name, days[name], rows)
+
+
+def _forget_calls(connection: Connection, clock: Clock) -> None:
+    api_calls.forget_counted(connection)
+    kept_answers.forget_old(connection, now=clock.now())
 
 
 def _remove(

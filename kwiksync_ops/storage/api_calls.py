@@ -56,6 +56,11 @@ def used(connection: sa.Connection, system: str) -> int:
     ).scalar_one()
 
 
+def forget_counted(connection: sa.Connection) -> int:
+    """Remove the calls that count no more, of callers that do not come back too; how many there were."""
+    return connection.execute(API_CALL.delete().where(API_CALL.c.at <= now_s(connection) - WINDOW_S)).rowcount
+
+
 @dataclass(frozen=True)
 class Taken:
     """`left` calls after this one; where it was one too many, `wait_s` is when the next is free."""

@@ -26,9 +26,8 @@ class KeptAnswer:
 def begin(connection: sa.Connection, caller: str, key: str, digest: str, *, now: datetime) -> KeptAnswer | None:
     """Note a call as under way; or what is known of one that came with this key before."""
     serialize(connection, f"kept_answer:{caller}:{key}")
+    forget_old(connection, now=now)
     columns = KEPT_ANSWER.c
-    lost = sa.and_(columns.answer.is_(None), columns.sys_created_on < now - IN_FLIGHT_FOR)
-    connection.execute(KEPT_ANSWER.delete().where(sa.or_(columns.sys_created_on < now - KEPT_FOR, lost)))
     same = (columns.caller == caller, columns.idempotency_key == key)
     row = connection.execute(sa.select(columns.digest, columns.answer).where(*same)).first()
     if row is not None:
@@ -37,6 +36,15 @@ def begin(connection: sa.Connection, caller: str, key: str, digest: str, *, now:
         KEPT_ANSWER.insert().values(caller=caller, idempotency_key=key, digest=digest, sys_created_on=now)
     )
     return None
+
+
+def forget_old(connection: sa.Connection, *, now: datetime) -> int:
+    """Remove what is kept no longer; how many there were."""
+    columns = KEPT_ANSWER.c
+    lost = sa.and_(columns.answer.is_(None), columns.sys_created_on < now - IN_FLIGHT_FOR)
+    return connection.execute(
+        KEPT_ANSWER.delete().where(sa.or_(columns.sys_created_on < now - KEPT_FOR, lost))
+    ).rowcount
 
 
 def keep(connection: sa.Connection, caller: str, key: str, answer: str) -> None:

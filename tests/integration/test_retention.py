@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,16 @@ from kwiksync_ops.services import retention
 from kwiksync_ops.services.settings import change_setting
 from kwiksync_ops.settings import Settings
 from kwiksync_ops.storage.hub import Hub
-from kwiksync_ops.storage.models import BATCH, ERROR_LOG, OUTBOX, RECORD_HISTORY, RECORD_LINK, SYNC_LOG
+from kwiksync_ops.storage.models import (
+    API_CALL,
+    BATCH,
+    ERROR_LOG,
+    KEPT_ANSWER,
+    OUTBOX,
+    RECORD_HISTORY,
+    RECORD_LINK,
+    SYNC_LOG,
+)
 from kwiksync_ops.testing import ManualClock
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -118,6 +128,18 @@ def test_what_is_waited_for_again_while_it_is_archived_stays(
     monkeypatch.setattr(retention, "_archive", archive_meanwhile)
     assert clean(hub, settings)["error_log"] == 1
     assert keys(hub, ERROR_LOG.c.sys_id) == {"reopened"}
+
+
+def test_calls_of_callers_that_never_come_back_are_forgotten(hub: Hub, settings: Settings) -> None:
+    now_s = time.time()
+    calls = {"once": now_s - 3_600, "just now": now_s, "under way": now_s + 100}
+    add(hub, API_CALL, *({"system": name, "at": at} for name, at in calls.items()))
+    answer = {"caller": "key:acme", "digest": "d", "answer": "{}"}
+    moments = {"long ago": NOW - timedelta(days=2), "today": NOW}
+    add(hub, KEPT_ANSWER, *({**answer, "idempotency_key": name, "sys_created_on": at} for name, at in moments.items()))
+    clean(hub, settings)
+    assert keys(hub, API_CALL.c.system) == {"just now", "under way"}
+    assert keys(hub, KEPT_ANSWER.c.idempotency_key) == {"today"}
 
 
 def test_the_age_is_a_setting(hub: Hub, settings: Settings) -> None:
