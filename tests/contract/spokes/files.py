@@ -6,16 +6,20 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import trustme
+from pyarrow import fs
 
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source, open_target
@@ -24,8 +28,10 @@ from kwiksync_ops.connectors.target import PushRequest, Target
 from kwiksync_ops.rate_limit import Unlimited
 from kwiksync_ops.testing import ManualClock
 from tests.contract.spoke import Ability, Fault, Row
+from tests.support.s3_server import S3Server
+from tests.support.sftp_server import LOGIN, PASSWORD, RunningSftpServer
 
-VARIANTS = ("csv", "csv.gz", "json", "jsonl", "parquet", "xlsx")
+VARIANTS = ("csv", "csv.gz", "json", "jsonl", "parquet", "xlsx", "s3", "sftp")
 _NO_HTTP = frozenset({Ability.HTTP})
 LACKS = dict.fromkeys(VARIANTS, _NO_HTTP) | {"xlsx": _NO_HTTP | {Ability.NULLS}}
 _COLUMNS = ("id", "name", "note", "amount", "changed")
@@ -33,13 +39,29 @@ _NULL = "\\N"
 _WRITTEN = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
+class Outside(Protocol):
+    """The folder as somebody else sees it."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Make or replace a file, whole."""
+        ...
+
+    def outbound(self) -> list[bytes]:
+        """What lies in `out`, in the order of its names."""
+        ...
+
+    def clear(self) -> None:
+        """Nothing lies in `out` any more."""
+        ...
+
+
 class FilesSpoke:
     """Somebody else writes the one file of rows as a whole, and applies the files that we write."""
 
-    def __init__(self, folder: Path, ending: str) -> None:
+    def __init__(self, outside: Outside, credentials: Credentials, ending: str) -> None:
         self.clock = ManualClock()
         self.call_records = 10
-        self._folder = folder
+        self._outside = outside
         self._ending = ending
         self._rows: dict[str, Row] = {}
         self._options = {
@@ -53,12 +75,11 @@ class FilesSpoke:
                 "gzip": ending.endswith(".gz"),
             },
         }
-        self._credentials = Credentials(folder.as_uri())
+        self._credentials = credentials
 
     def fill(self, rows: Sequence[Row]) -> None:
         self._rows = {row["id"]: row for row in rows}
-        for file in (self._folder / "out").glob("*"):
-            file.unlink()
+        self._outside.clear()
         self._save()
 
     def change(self, key: str, **fields: Any) -> None:
@@ -66,10 +87,9 @@ class FilesSpoke:
         self._save()
 
     def rows(self) -> dict[str, Row]:
-        """In the order in which the files were written, which a standing clock does not tell."""
         found = dict(self._rows)
-        for file in sorted((self._folder / "out").glob("*"), key=lambda file: file.stat().st_mtime_ns):
-            for record in _LOAD[self._ending](file.read_bytes()):
+        for content in self._outside.outbound():
+            for record in _LOAD[self._ending](content):
                 if record["action"] == "delete":
                     found.pop(record["id"], None)
                 else:
@@ -105,13 +125,56 @@ class FilesSpoke:
         return ReadRequest(f"rows*.{self._ending}", "id", **{"cursor_field": "changed", "page_records": 10, **changes})
 
     def push_request(self) -> PushRequest:
+        """A moment later, so that the files' names tell their order."""
+        self.clock.advance(0.001)
         return PushRequest(f"rows*.{self._ending}", "id")
 
     def _save(self) -> None:
         records = [{**row, "changed": row["changed"].isoformat()} for row in self._rows.values()]
+        self._outside.put(f"rows.{self._ending}", _SAVE[self._ending](records))
+
+
+class _Folder:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, name: str, content: bytes) -> None:
         part = self._folder / "rows.part"
-        part.write_bytes(_SAVE[self._ending](records))
-        part.replace(self._folder / f"rows.{self._ending}")
+        part.write_bytes(content)
+        part.replace(self._folder / name)
+
+    def outbound(self) -> list[bytes]:
+        return [file.read_bytes() for file in sorted((self._folder / "out").glob("*"))]
+
+    def clear(self) -> None:
+        for file in (self._folder / "out").glob("*"):
+            file.unlink()
+
+
+class _Bucket:
+    def __init__(self, store: fs.S3FileSystem, name: str) -> None:
+        self._store = store
+        self._name = name
+        store.create_dir(name)
+
+    def put(self, name: str, content: bytes) -> None:
+        with self._store.open_output_stream(f"{self._name}/{name}") as file:
+            file.write(content)
+
+    def outbound(self) -> list[bytes]:
+        contents = []
+        for info in sorted(self._written(), key=lambda info: info.path):
+            with self._store.open_input_stream(info.path) as file:
+                contents.append(file.read())
+        return contents
+
+    def clear(self) -> None:
+        for info in self._written():
+            self._store.delete_file(info.path)
+
+    def _written(self) -> list[fs.FileInfo]:
+        found = self._store.get_file_info(fs.FileSelector(f"{self._name}/out", allow_not_found=True))
+        return [info for info in found if info.is_file]
 
 
 def _csv(records: Sequence[Any]) -> bytes:
@@ -166,6 +229,46 @@ _LOAD: dict[str, Callable[[bytes], list[Any]]] = {
 }
 
 
+@cache
+def _s3() -> tuple[S3Server, trustme.CA]:
+    """One for all tests, each with a bucket of its own."""
+    authority = trustme.CA()
+    return S3Server(authority), authority
+
+
+def _open_s3(folder: Path) -> FilesSpoke:
+    server, authority = _s3()
+    ca_file, bucket = str(folder / "ca.pem"), f"b{uuid.uuid4().hex}"
+    authority.cert_pem.write_to_path(ca_file)
+    keys: Mapping[str, str] = {"login": "an-access-key", "password": "a-secret-access-key"}
+    store = fs.S3FileSystem(
+        access_key=keys["login"],
+        secret_key=keys["password"],
+        endpoint_override=server.url.removeprefix("https://"),
+        region="us-east-1",
+        tls_ca_file_path=ca_file,
+        allow_bucket_creation=True,
+    )
+    extra = {"endpoint_url": server.url, "region": "us-east-1"}
+    credentials = Credentials(f"s3://{bucket}", **keys, ca_file=ca_file, allow_hosts=("127.0.0.1",), extra=extra)
+    return FilesSpoke(_Bucket(store, bucket), credentials, "csv")
+
+
+@contextmanager
+def _open_sftp(folder: Path) -> Iterator[FilesSpoke]:
+    with closing(RunningSftpServer(folder)) as server:
+        extra = {"host_keys": server.host_keys}
+        credentials = Credentials(server.url(), LOGIN, PASSWORD, allow_hosts=("127.0.0.1",), extra=extra)
+        yield FilesSpoke(_Folder(folder), credentials, "csv")
+
+
 @contextmanager
 def open_spoke(variant: str, tmp_path: Path) -> Iterator[FilesSpoke]:
-    yield FilesSpoke(tmp_path, variant)
+    match variant:
+        case "s3":
+            yield _open_s3(tmp_path)
+        case "sftp":
+            with _open_sftp(tmp_path) as spoke:
+                yield spoke
+        case ending:
+            yield FilesSpoke(_Folder(tmp_path), Credentials(tmp_path.as_uri()), ending)
