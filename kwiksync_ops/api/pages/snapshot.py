@@ -1,6 +1,6 @@
 """The state of the whole for pages that ask every two seconds: what is cheap is read, the rest is kept.
 
-To count a million records takes most of a second, and so does the newest row of each table in a long Sync Log.
+To count millions of records takes tens of milliseconds, and the newest row of each table one query a table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import Request
 
 from kwiksync_ops.api.context import Context
-from kwiksync_ops.api.pages.kept import Kept
+from kwiksync_ops.api.pages.kept import Kept, all_of
 from kwiksync_ops.storage import activity, api_calls, lease, record_search, sync_log
 from kwiksync_ops.storage.lease import LeaseState
 from kwiksync_ops.storage.record_search import TableCount
@@ -73,7 +73,8 @@ class Snapshots:
         with self._context.hub.read() as connection:
             held = lease.state(connection)
             newest = [dict(row) for row in sync_log.latest(connection, limit=NEWEST_ROWS)]
-        return Snapshot(held, self._counts.get(), self._errors.get(), {**(self._last.get() or {}), **_by_table(newest)})
+        counts, errors, last = all_of(self._counts, self._errors, self._last)
+        return Snapshot(held, counts, errors, {**(last or {}), **_by_table(newest)})
 
     def calls_used(self, systems: Sequence[str]) -> dict[str, int]:
         """API calls of the last 60 seconds, by system."""

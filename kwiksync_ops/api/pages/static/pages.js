@@ -125,25 +125,27 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
-// Live parts
+// Live parts: asked for again and again, until the answer says that it is the last
 
 const WAITS_MS = [2000, 4000, 8000, 15000, 30000];
 
 function live(element, refresh) {
   let failures = 0;
   let timer = 0;
+  let isDone = false;
   const later = () => {
     clearTimeout(timer);
     timer = setTimeout(turn, Math.max(Number(element.dataset.every ?? 2000), failures ? WAITS_MS[Math.min(failures, 4)] : 0));
   };
   async function turn() {
-    if (document.hidden || !element.isConnected) return;
+    if (document.hidden || !element.isConnected || isDone) return;
     try {
       const answer = await fetch(element.dataset.live, { headers: { Accept: "text/html" } });
       if (answer.status === 401) return tell(ENDED, document.body.dataset.login);
       if (answer.status === 403) return tell("You have no access to this any more.");
       if (!answer.ok) throw new Error();
       refresh(await answer.text(), answer);
+      isDone = answer.headers.has("X-Done");
       if (failures) tell("");
       failures = 0;
     } catch {
