@@ -22,7 +22,7 @@ from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.settings import read_settings_of
 from kwiksync_ops.settings import Settings
-from kwiksync_ops.storage import error_log, incidents, sync_log
+from kwiksync_ops.storage import error_log, incidents, kept_answers, sync_log
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.incidents import Incident
 from kwiksync_ops.system_spec.spec import SystemSpec
@@ -34,6 +34,10 @@ USUAL_RUNS = 10
 FEWEST_RUNS = 5
 SHORTEST_S = 60.0
 SHOWN_ERRORS = 3
+TOLD_WITHIN = timedelta(days=1)
+"""An incident of which nobody could be told while it lasted is told so long after its end."""
+
+_SENDER = "kwiksync:alerts"
 
 Send = Callable[[str, str], bool]
 """Sends a title and a body; whether it arrived."""
@@ -151,29 +155,45 @@ def tell(hub: Hub, send: Send, clock: Clock) -> int:
     with hub.read() as connection:
         if not read_settings_of(connection, "alerts.")["enabled"]:
             return 0
-        waiting = incidents.untold(connection)
+        waiting = incidents.untold(connection, closed_after=clock.now() - TOLD_WITHIN)
     return sum(_tell(hub, incident, send, clock) for incident in waiting)
 
 
 def _tell(hub: Hub, incident: Incident, send: Send, clock: Clock) -> bool:
-    """Noted before it is sent, so that two processes send one; taken back where it did not arrive."""
+    """Noted as being sent, so that two processes send one, and as told once it arrived.
+
+    A process that is killed in between leaves it to the next who looks when `kept_answers.IN_FLIGHT_FOR` has passed.
+    """
     with hub.read() as connection:
         alert = compose(connection, incident)
-    if not hub.write(lambda connection: incidents.note_told(connection, incident.sys_id, now=clock.now())):
+    if not hub.write(partial(_begin_to_send, incident=incident, clock=clock)):
         return False
     arrived = False
     try:
         arrived = send(alert.title, alert.body)
     finally:
-        if not arrived:
-            hub.write(lambda connection: incidents.note_untold(connection, incident.sys_id))
+        hub.write(partial(_end_sending, incident=incident, arrived=arrived, clock=clock))
     return arrived
+
+
+def _begin_to_send(connection: Connection, incident: Incident, clock: Clock) -> bool:
+    """Whether it is ours to send. Looked for after the begin, as who sent it ends both in one transaction."""
+    under_way = kept_answers.begin(connection, _SENDER, incident.sys_id, digest="", now=clock.now())
+    return under_way is None and incidents.is_untold(connection, incident.sys_id)
+
+
+def _end_sending(connection: Connection, incident: Incident, arrived: bool, clock: Clock) -> None:
+    if arrived:
+        incidents.note_told(connection, incident.sys_id, now=clock.now())
+    kept_answers.forget(connection, _SENDER, incident.sys_id)
 
 
 def compose(connection: Connection, incident: Incident) -> Alert:
     """What an alert says: what happened, to which run, the codes, the first errors, where to look."""
     title = f"KWikSync: {incident.subject} {_WORDS[Kind(incident.kind)]}"
     lines = [f"Since {incident.opened:%Y-%m-%d %H:%M} UTC."]
+    if incident.closed:
+        lines.append(f"Over since {incident.closed:%Y-%m-%d %H:%M} UTC; nobody could be told before.")
     if incident.run_id:
         lines.append(f"Run: {incident.run_id}")
         lines += _of_run(connection, incident.run_id)

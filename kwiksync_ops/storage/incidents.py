@@ -53,21 +53,21 @@ def close(connection: sa.Connection, kinds: Sequence[str], system: str, subject:
     return connection.execute(INCIDENT.update().where(*mine, _COLUMNS.closed.is_(None)).values(closed=now)).rowcount
 
 
-def untold(connection: sa.Connection) -> list[Incident]:
-    """Those that nobody was alerted of yet, the oldest first."""
-    wanted = INCIDENT.select().where(_COLUMNS.told.is_(None), _COLUMNS.closed.is_(None)).order_by(_COLUMNS.opened)
+def untold(connection: sa.Connection, *, closed_after: datetime) -> list[Incident]:
+    """Those that nobody was alerted of yet, the oldest first; also if they ended since, but not before that moment."""
+    lasts = sa.or_(_COLUMNS.closed.is_(None), _COLUMNS.closed > closed_after)
+    wanted = INCIDENT.select().where(_COLUMNS.told.is_(None), lasts).order_by(_COLUMNS.opened)
     return [Incident(**row) for row in connection.execute(wanted).mappings()]
 
 
-def note_told(connection: sa.Connection, sys_id: str, *, now: datetime) -> bool:
-    """Somebody is about to be alerted; False where another process was first."""
-    mine = (_COLUMNS.sys_id == sys_id, _COLUMNS.told.is_(None))
-    return connection.execute(INCIDENT.update().where(*mine).values(told=now)).rowcount == 1
+def is_untold(connection: sa.Connection, sys_id: str) -> bool:
+    wanted = sa.select(_COLUMNS.sys_id).where(_COLUMNS.sys_id == sys_id, _COLUMNS.told.is_(None))
+    return connection.execute(wanted).first() is not None
 
 
-def note_untold(connection: sa.Connection, sys_id: str) -> None:
-    """The alert could not be sent: the next one who looks tries again."""
-    connection.execute(INCIDENT.update().where(_COLUMNS.sys_id == sys_id).values(told=None))
+def note_told(connection: sa.Connection, sys_id: str, *, now: datetime) -> None:
+    """The alert arrived."""
+    connection.execute(INCIDENT.update().where(_COLUMNS.sys_id == sys_id).values(told=now))
 
 
 def latest(connection: sa.Connection, limit: int) -> list[Incident]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -22,6 +25,7 @@ from kwiksync_ops.services.settings import change_setting
 from kwiksync_ops.settings import Settings
 from kwiksync_ops.storage import incidents
 from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.kept_answers import IN_FLIGHT_FOR
 from kwiksync_ops.storage.models import ERROR_LOG, SYNC_LOG
 from kwiksync_ops.system_spec.spec import SyncWindow, SystemSpec
 from kwiksync_ops.testing import ManualClock
@@ -171,6 +175,65 @@ def test_an_alert_whose_sending_breaks_is_told_by_the_next_who_looks(office: Off
     with pytest.raises(OSError, match="no route"):
         alerts.tell(office.hub, broken, office.clock)
     assert alerts.tell_all(office.hub, office.settings, office.clock) == 1
+
+
+KILLED_WHILE_SENDING = """
+import os, signal, sys
+from datetime import datetime
+from kwiksync_ops.services import alerts
+from kwiksync_ops.storage.hub import open_hub
+from kwiksync_ops.testing import ManualClock
+
+def send(title, body):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+alerts.tell(open_hub(sys.argv[1]), send, ManualClock(datetime.fromisoformat(sys.argv[2])))
+"""
+
+
+def kill_while_sending(office: Office) -> None:
+    url = office.hub.engine.url.render_as_string(hide_password=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_SENDING, url, NOW.isoformat()], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+
+def test_an_alert_whose_sender_was_killed_is_sent_by_the_next_who_looks(office: Office) -> None:
+    alerts.run_failed(office.hub, "erp", DAG, f"{DAG}/lost", office.clock)
+    kill_while_sending(office)
+    assert alerts.tell_all(office.hub, office.settings, office.clock) == 0
+    office.clock.sleep(IN_FLIGHT_FOR.total_seconds() + 1)
+    assert [alerts.tell_all(office.hub, office.settings, office.clock) for _ in range(3)] == [1, 0, 0]
+    assert len(office.mailbox.mails) == 1
+
+
+def test_an_alert_whose_sender_was_killed_is_sent_though_it_is_over_by_then(office: Office) -> None:
+    alerts.run_failed(office.hub, "kwiksync", "kwiksync_watch", "kwiksync_watch/1", office.clock)
+    kill_while_sending(office)
+    office.clock.sleep(600)
+    alerts.run_was_sound(office.hub, "kwiksync", "kwiksync_watch", office.clock)
+    assert alerts.tell_all(office.hub, office.settings, office.clock) == 1
+    (mail,) = office.mailbox.mails
+    assert "Over since 2026-01-15 06:10 UTC" in mail.get_body(("plain", "html")).get_content()
+
+
+def test_an_incident_that_is_long_over_is_not_told(office: Office) -> None:
+    alerts.run_failed(office.hub, "kwiksync", "kwiksync_watch", "kwiksync_watch/1", office.clock)
+    alerts.run_was_sound(office.hub, "kwiksync", "kwiksync_watch", office.clock)
+    office.clock.sleep(alerts.TOLD_WITHIN.total_seconds())
+    assert alerts.tell_all(office.hub, office.settings, office.clock) == 0
+
+
+def test_two_who_look_at_once_send_one(office: Office) -> None:
+    alerts.run_failed(office.hub, "erp", DAG, f"{DAG}/lost", office.clock)
+    inner: list[int] = []
+
+    def send(title: str, body: str) -> bool:
+        inner.append(alerts.tell_all(office.hub, office.settings, office.clock))
+        return True
+
+    assert alerts.tell(office.hub, send, office.clock) == 1
+    assert inner == [0]
+    assert alerts.tell_all(office.hub, office.settings, office.clock) == 0
 
 
 def test_switched_off_nothing_is_sent_and_nothing_lost(office: Office) -> None:
