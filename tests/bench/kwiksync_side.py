@@ -15,13 +15,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg  # noqa: F401  # the hub's driver: imports are not measured
+import jsonschema  # noqa: F401  # this and the next two are imported late: imports are not measured
+import psycopg  # noqa: F401  # the hub's driver
 from figures import measure, tell
 from server import START, ticket
 
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source
+from kwiksync_ops.connectors.rest import source as rest_source  # noqa: F401
 from kwiksync_ops.mapping.compiler import compile_mapping
 from kwiksync_ops.mapping.files import read_mapping
 from kwiksync_ops.rate_limit import Unlimited
