@@ -48,6 +48,7 @@ def test_the_button_says_what_the_system_answered(connect: Any, https_server: St
     is_ok, text = hook.test_connection()
     assert is_ok, text
     assert "answered 200" in text
+    assert [request.headers["Authorization"] for request in server.requests] == ["Bearer a-token-of-ours"]
 
 
 def test_the_button_names_a_refusal_and_its_remedy(connect: Any, https_server: StartServer, ca_file: str) -> None:

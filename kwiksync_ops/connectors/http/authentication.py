@@ -18,13 +18,16 @@ SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def scheme_for(credentials: Credentials) -> Scheme:
-    """What a connection that names no scheme means: an OAuth client, else a bearer token, else a login for Basic."""
+    """What a connection that names no scheme means: an OAuth client, else a bearer token, else a login for Basic.
+
+    A password without a login is a token: Airflow has no other encrypted field for one.
+    """
     extra = credentials.extra
     if extra.get("grant_type") or extra.get("refresh_token") or (extra.get("client_id") and not credentials.token):
         return "oauth2"
-    if credentials.token:
+    if credentials.token or (credentials.password and not credentials.login):
         return "bearer"
-    return "basic" if credentials.login and credentials.password else "none"
+    return "basic" if credentials.password else "none"
 
 
 def authentication_headers(

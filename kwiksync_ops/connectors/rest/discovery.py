@@ -17,7 +17,6 @@ from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
 from kwiksync_ops.connectors.http.address import same_origin_url
-from kwiksync_ops.connectors.http.authentication import scheme_for
 from kwiksync_ops.connectors.http.calls import Call, Caller
 from kwiksync_ops.connectors.http.refusals import refusal
 from kwiksync_ops.connectors.http.transport import Answer
@@ -50,8 +49,7 @@ class RestDiscovery:
     def __init__(
         self, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
-        self._auth = _auth(credentials, options)
-        self._options = {**self._auth, **options}
+        self._options = options
         self._access = RestAccess(credentials, self._options, limiter, clock)
         self._source = RestSource(credentials, self._options, limiter, clock)
         self._clock = clock
@@ -89,10 +87,10 @@ class RestDiscovery:
         known = {**self._options, **given}
         self._first = self._first or name
         if {"records_path", "pagination", "since_param"} <= known.keys():
-            return {**self._auth, **given}
+            return given
         endpoint = self._endpoints.get(name)
         size, shape = self._ask_for_few(name, endpoint)
-        found: dict[str, Any] = {**self._auth}
+        found: dict[str, Any] = {}
         if "records_path" not in known and shape.records_path:
             found["records_path"] = shape.records_path
         if "pagination" not in known:
@@ -248,12 +246,6 @@ class RestDiscovery:
             max_bytes=options.limits.max_page_bytes,
             retry_after_cap_s=options.retry_after_cap_s,
         )
-
-
-def _auth(credentials: Credentials, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A password without a login is a token."""
-    is_token = bool(credentials.password) and not credentials.login and scheme_for(credentials) == "none"
-    return {"auth": "bearer"} if is_token and "auth" not in options else {}
 
 
 open_discovery = RestDiscovery

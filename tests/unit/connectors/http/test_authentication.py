@@ -58,7 +58,10 @@ def test_a_secret_that_no_header_can_carry_is_told_and_not_shown(secret: str) ->
     [
         (Credentials(URL, login="u", password="p", token="t"), "bearer"),
         (Credentials(URL, login="u", password="p"), "basic"),
+        (Credentials(URL, password="an-api-token"), "bearer"),
+        (Credentials(URL, password="p", extra={"grant_type": "client_credentials"}), "oauth2"),
         (Credentials(URL, login="u"), "none"),
+        (Credentials(URL), "none"),
     ],
 )
 def test_the_connection_tells_the_scheme_where_none_is_set(credentials: Credentials, scheme: Scheme) -> None:
