@@ -233,9 +233,8 @@ def _staged(sync: TableSync, page: Page) -> StagedPage:
         return StagedPage(page)
     moments = compile_moments(cursor.format, cursor.timezone)
     versions = _versions(_column(page.records, cursor.field), moments)
-    keys = list(map(_key_text, _column(page.records, sync.table.key)))
-    newest = max(((at, key) for at, key in zip(versions, keys, strict=True) if at), default=None)
-    mark = (Watermark(*newest) if sync.is_keyset else Watermark(newest[0])) if newest else None
+    keys = _key_texts(_column(page.records, sync.table.key))
+    mark = _newest(versions, keys if sync.is_keyset else None)
     now = sync.clock.now()
     page = replace(page, server_time=min(page.server_time or now, now + _SKEW))
     highest = _clipped(mark, page) if mark else None
@@ -283,8 +282,19 @@ def _version(value: Any, moments: Moments) -> str | None:
         return None
 
 
-def _key_text(key: Any) -> str:
-    return key if isinstance(key, str) else "" if key is None else str(key)
+def _key_texts(keys: list[Any]) -> list[str]:
+    if set(map(type, keys)) <= {str}:
+        return keys
+    return [key if isinstance(key, str) else "" if key is None else str(key) for key in keys]
+
+
+def _newest(versions: Sequence[str | None], keys: Sequence[str] | None) -> Watermark | None:
+    """The last change time, and the key of the last record at it where the read is by key."""
+    if keys is None:
+        newest = max(filter(None, versions), default=None)
+        return Watermark(newest) if newest else None
+    last = max(((at, key) for at, key in zip(versions, keys, strict=True) if at), default=None)
+    return Watermark(*last) if last else None
 
 
 def _batches(
