@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +15,7 @@ from kwiksync_ops.connectors.http.calls import Call
 from kwiksync_ops.connectors.http.identity import Identity
 from kwiksync_ops.connectors.http.json_path import MISSING, parse_path, value_at
 from kwiksync_ops.connectors.http.json_records import JsonPage, JsonRecords
+from kwiksync_ops.connectors.http.page_watch import DistinctCount, LoopWatch
 from kwiksync_ops.connectors.http.refusals import excerpt
 from kwiksync_ops.connectors.http.retry_after import http_date
 from kwiksync_ops.connectors.http.transport import Answer
@@ -78,7 +79,6 @@ class _Read:
         self._query = query
         self._calls = calls
         self._number = query.pages_before
-        self._received = query.records_before
         self._identity = Identity(parse_path(request.key), parse_path(request.cursor_field or ""))
         self._json = JsonRecords(
             RECORDS[table.version],
@@ -87,9 +87,10 @@ class _Read:
             redactor=access.redactor,
         )
         self._headers = {**access.headers(options, table.version), **query.headers()}
-        self._seen: set[int] = set()
+        self._loops = LoopWatch()
+        self._count = DistinctCount(query.records_before)
+        self._counts = options.count and not query.is_keyset
         self._before: set[Hashable] = set()
-        self._distinct = array("q")
 
     def pages(self) -> Iterator[Page]:
         state = self._query.start
@@ -106,7 +107,7 @@ class _Read:
             number=self._number,
             records=found.records,
             is_last=found.following is None,
-            resume=self._query.token(found.following, pages=self._number, records=self._received),
+            resume=self._query.token(found.following, pages=self._number, records=self._count.received),
             calls=self._access.calls - self._calls,
             server_time=http_date(found.answer.headers.get("Date")),
             rejects=found.rejects,
@@ -115,7 +116,8 @@ class _Read:
         return page, found.following
 
     def _answer_at(self, state: State) -> _Found:
-        self._note(("state", repr(sorted(state.items()))), "leads to a page that was read before")
+        with self._without_loops():
+            self._loops.note_state(state)
         answer, what = self._fetch(state)
         try:
             decoded = self._json.decode(answer.body)
@@ -137,11 +139,11 @@ class _Read:
             self._check_order(state, records)
             records, rejects = self._without_repeats(records, rejects)
         rejected = [_mark(reject) for reject in rejects]
-        if (records or rejects) and "within" not in state:
-            self._note(
-                ("content", (*self._identity.marks(records), *rejected)), "repeats the records of an earlier page"
-            )
-        self._count((*self._identity.keys(records), *rejected))
+        if "within" not in state:
+            with self._without_loops():
+                self._loops.note_content((*self._identity.marks(records), *rejected))
+        if self._counts:
+            self._count.add((*self._identity.keys(records), *rejected))
         return records, rejects
 
     def _without_repeats(
@@ -230,16 +232,10 @@ class _Read:
                 )
             last = moment or last
 
-    def _count(self, keys: Iterable[Hashable]) -> None:
-        digests = [hash(key) for key in keys]
-        self._received += len(digests)
-        if self._options.count and not self._query.is_keyset:
-            self._distinct.extend(digests)
-
     def _check_total(self, what: str) -> None:
-        if self._query.total is None or self._query.is_keyset or not self._options.count:
+        if self._query.total is None or not self._counts:
             return
-        received = self._query.records_before + len(set(self._distinct))
+        received = self._count.distinct()
         if received < self._query.total:
             raise SystemUnavailableError(
                 f"{what}: the read ended with {received:,} different records, "
@@ -248,16 +244,17 @@ class _Read:
                 restart=True,
             )
 
-    def _note(self, mark: object, complaint: str) -> None:
-        digest = hash(mark)
-        if digest in self._seen:
+    @contextmanager
+    def _without_loops(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as exc:
             raise SystemUnavailableError(
-                f"Page {self._number} of {self._request.source}: page loop: it {complaint}.",
+                f"Page {self._number} of {self._request.source}: {exc}.",
                 remedy="Tell the system's owner; pagination.type: keyset does without its links."
                 if not self._query.is_keyset
                 else "The system does not keep to $filter: read the table by pagination.type: next_link.",
-            )
-        self._seen.add(digest)
+            ) from exc
 
     def _own_link(self, state: State, answer: Answer, what: str) -> State:
         """A next link as a path on the system's host: no other host is followed, no credential kept."""

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from kwiksync_ops.connectors.http.address import same_origin_url
 from kwiksync_ops.connectors.http.calls import Call
+from kwiksync_ops.connectors.http.page_watch import State
 from kwiksync_ops.connectors.http.template import filled, names_in
 from kwiksync_ops.connectors.rest.body import encode_body
 from kwiksync_ops.connectors.rest.options import RestOptions
@@ -22,7 +23,6 @@ from kwiksync_ops.connectors.rest.pagination import (
     PageNumber,
     Paginator,
     SinglePage,
-    State,
 )
 from kwiksync_ops.connectors.rest.urls import join_url, url_with
 from kwiksync_ops.connectors.source import ReadRequest

@@ -14,6 +14,7 @@ from kwiksync_ops.connectors.http.calls import Caller
 from kwiksync_ops.connectors.http.identity import Identity
 from kwiksync_ops.connectors.http.json_path import parse_path
 from kwiksync_ops.connectors.http.json_records import JsonPage, JsonRecords
+from kwiksync_ops.connectors.http.page_watch import DistinctCount, LoopWatch, State
 from kwiksync_ops.connectors.http.refusals import excerpt
 from kwiksync_ops.connectors.http.retry_after import http_date
 from kwiksync_ops.connectors.http.transport import Answer
@@ -21,7 +22,7 @@ from kwiksync_ops.connectors.rest.access import RestAccess
 from kwiksync_ops.connectors.rest.body import document_of
 from kwiksync_ops.connectors.rest.check import check_system
 from kwiksync_ops.connectors.rest.options import RestOptions
-from kwiksync_ops.connectors.rest.pagination import DistinctCount, LoopWatch, PageView, State
+from kwiksync_ops.connectors.rest.pagination import PageView
 from kwiksync_ops.connectors.rest.query import RestQuery
 from kwiksync_ops.connectors.rest.told_errors import told_error
 from kwiksync_ops.connectors.source import ReadRequest
