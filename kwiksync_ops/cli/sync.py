@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,6 +93,7 @@ def sync(
 ) -> None:
     """Sync a system, here and now: into the hub, or from it. Exits with 3 where records were rejected."""
     from kwiksync_ops.services.connections import credentials
+    from kwiksync_ops.services.identity import Identity
     from kwiksync_ops.services.sync import SyncRequest, sync_system
     from kwiksync_ops.services.systems import find_system
 
@@ -114,10 +116,10 @@ def sync(
     )
     with open_session() as session:
         spec = find_system(session.settings.include, system)
-        known = credentials(session.settings, session.hub, spec)
+        identity = Identity(partial(credentials, session.settings, session.hub, spec))
         with _Progress(session, output) as progress:
             outcome = sync_system(
-                session.hub, spec, known, request, who=session.who, clock=session.clock, watcher=progress
+                session.hub, spec, identity, request, who=session.who, clock=session.clock, watcher=progress
             )
         _report(output, session, outcome, mode)
     raise typer.Exit(_exit_code(outcome))

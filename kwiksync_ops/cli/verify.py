@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,6 +82,7 @@ def verify(
 ) -> None:
     """Compare whole tables of hub and system, by key and content. Exits with 4 where they do not agree."""
     from kwiksync_ops.services.connections import credentials
+    from kwiksync_ops.services.identity import Identity
     from kwiksync_ops.services.reconcile import VerifyRequest, verify_system
     from kwiksync_ops.services.systems import find_system
 
@@ -89,10 +91,10 @@ def verify(
     request = VerifyRequest(tables or (), repair, repair_deletes, examples, delays_s, wait)
     with open_session() as session:
         spec = find_system(session.settings.include, system)
-        known = credentials(session.settings, session.hub, spec)
+        identity = Identity(partial(credentials, session.settings, session.hub, spec))
         with _Progress(output) as progress:
             outcome = verify_system(
-                session.hub, spec, known, request, who=session.who, clock=session.clock, watcher=progress
+                session.hub, spec, identity, request, who=session.who, clock=session.clock, watcher=progress
             )
     _report(output, outcome)
     raise typer.Exit(_exit_code(outcome))

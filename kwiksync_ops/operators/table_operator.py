@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 from structlog.contextvars import bound_contextvars
 
-from kwiksync_ops.errors import CustomerKeyError
 from kwiksync_ops.operators.page_link import SyncPageLink
 from kwiksync_ops.operators.run_context import (
     credentials_of,
@@ -52,7 +52,7 @@ class KwikSyncTableOperator(BaseOperator):
         self.table = table
 
     def execute(self, context: Context) -> Mapping[str, Any]:
-        from kwiksync_ops.redaction import Redactor
+        from kwiksync_ops.services.identity import Identity
         from kwiksync_ops.services.table_sync import take_lease
 
         skip_unless_asked_for(context, self.table)
@@ -61,28 +61,15 @@ class KwikSyncTableOperator(BaseOperator):
         with bound_contextvars(**named), opened_hub() as hub:
             sync = table_sync_of(context, hub, system, self.table, self.direction, self.mode)
             try:
-                credentials = credentials_of(sync)
-                sync = replace(sync, redactor=Redactor(credentials.secrets))
+                identity = Identity(partial(credentials_of, sync))
+                sync = replace(sync, redactor=identity.redactor)
                 sync = replace(sync, token=take_lease(hub, sync.run.run_id))
-                return self._work(sync, credentials, context)
+                return identity.use(partial(self.work, sync, context=context))
             except AirflowException:
                 raise
             except Exception as exc:
                 self._tell(sync, exc, context)
                 raise
-
-    def _work(self, sync: TableSync, credentials: Credentials, context: Context) -> Mapping[str, Any]:
-        """The step; where the Customer Key was rotated in the middle of it, it goes on with the new one."""
-        from kwiksync_ops.redaction import Redactor
-
-        try:
-            return self.work(sync, credentials, context)
-        except CustomerKeyError:
-            renewed = credentials_of(sync)
-            if renewed.customer_key == credentials.customer_key:
-                raise
-            self.log.info("The Customer Key was rotated; going on with the new one.")
-            return self.work(replace(sync, redactor=Redactor(renewed.secrets)), renewed, context)
 
     @abstractmethod
     def work(self, sync: TableSync, credentials: Credentials, context: Context) -> Mapping[str, Any]:

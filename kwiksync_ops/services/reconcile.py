@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
@@ -19,8 +20,8 @@ from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source
 from kwiksync_ops.connectors.source import Source
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError, LeaseError
-from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.comparison import Comparison, Reading, TableComparison, Told
+from kwiksync_ops.services.identity import Identity
 from kwiksync_ops.services.outcome import end_run, record_failure
 from kwiksync_ops.services.repair import Repaired, repair
 from kwiksync_ops.services.sync import WAIT_FOR_LEASE_S, new_run_id
@@ -127,7 +128,7 @@ def verify_table(sync: TableSync, source: Source, request: VerifyRequest, told: 
 def verify_system(
     hub: Hub,
     system: SystemSpec,
-    credentials: Credentials,
+    identity: Identity,
     request: VerifyRequest,
     *,
     who: str,
@@ -143,7 +144,7 @@ def verify_system(
     tables = _tables(system, request)
     run = Run(new_run_id("verify", clock), system, Trigger.CLI, Mode.VERIFY, who)
     token = _take_lease(hub, run.run_id, request, clock, watcher)
-    work = _Work(hub, run, credentials, request, clock, watcher)
+    work = _Work(hub, run, identity, request, clock, watcher)
     try:
         return VerifyOutcome(run.run_id, tuple(work.verified(table, token) for table in tables))
     finally:
@@ -154,13 +155,13 @@ def verify_system(
 class _Work:
     hub: Hub
     run: Run
-    credentials: Credentials
+    identity: Identity
     request: VerifyRequest
     clock: Clock
     watcher: VerifyWatcher
 
     def verified(self, table: TableSpec, token: int) -> VerifiedTable:
-        sync = TableSync(self.hub, self.run, table, self.clock, token, Redactor(self.credentials.secrets))
+        sync = TableSync(self.hub, self.run, table, self.clock, token, self.identity.redactor)
         try:
             return VerifiedTable(table.table, self._with_retries(sync))
         except KwikSyncError as exc:
@@ -172,7 +173,7 @@ class _Work:
             try:
                 if attempt > 1:
                     sync = replace(sync, token=take_lease(self.hub, self.run.run_id))
-                return self._once(sync)
+                return self.identity.use(partial(self._once, sync))
             except Exception as exc:
                 delays_s = self.request.retry_delays_s if isinstance(exc, KwikSyncError) else ()
                 record_failure(sync, exc, attempt, delays_s)
@@ -183,13 +184,13 @@ class _Work:
                 self.clock.sleep(delay_s)
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _once(self, sync: TableSync) -> TableVerification:
+    def _once(self, sync: TableSync, credentials: Credentials) -> TableVerification:
         with self.hub.read() as connection:
             linked = verification.count_linked(connection, sync.key.system, sync.key.table)
         self.watcher.begins(sync.table.table, linked)
         system, clock = self.run.system, LeaseKeepingClock(self.clock, sync.renew)
         limiter = HubCallLimiter(self.hub, system.system, system.limits.calls_per_minute, clock)
-        with closing(open_source(system.kind, self.credentials, system.options, limiter, clock)) as source:
+        with closing(open_source(system.kind, credentials, system.options, limiter, clock)) as source:
             return verify_table(sync, source, self.request, self.watcher.read)
 
 

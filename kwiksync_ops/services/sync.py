@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -22,8 +23,8 @@ from kwiksync_ops.errors import (
     KwikSyncError,
     LeaseError,
 )
-from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services import deletes
+from kwiksync_ops.services.identity import Identity
 from kwiksync_ops.services.inbound import sync_table
 from kwiksync_ops.services.outbound import push_table
 from kwiksync_ops.services.outcome import end_run, record_failure
@@ -96,20 +97,20 @@ class Watcher(Protocol):
 class _Sync:
     hub: Hub
     run: Run
-    credentials: Credentials
+    identity: Identity
     request: SyncRequest
     clock: Clock
     watcher: Watcher
 
     def table(self, table: TableSpec, token: int) -> TableSync:
-        redactor = Redactor(self.credentials.secrets)
+        redactor = self.identity.redactor
         return TableSync(self.hub, self.run, table, self.clock, token, redactor, self.request.direction)
 
 
 def sync_system(
     hub: Hub,
     system: SystemSpec,
-    credentials: Credentials,
+    identity: Identity,
     request: SyncRequest,
     *,
     who: str,
@@ -133,7 +134,7 @@ def sync_system(
         request.until,
         request.allow_deletes,
     )
-    sync = _Sync(hub, run, credentials, request, clock, watcher)
+    sync = _Sync(hub, run, identity, request, clock, watcher)
     token = _take_lease(sync)
     try:
         watcher.begins(run.run_id, [table.table for table in tables])
@@ -180,7 +181,7 @@ def _with_retries(sync: _Sync, table: TableSpec, token: int) -> Counts:
         try:
             if attempt > 1:
                 current = replace(current, token=take_lease(sync.hub, sync.run.run_id))
-            return _sync_table(current, sync.credentials)
+            return sync.identity.use(partial(_sync_table, current))
         except Exception as exc:
             delays_s = sync.request.retry_delays_s if isinstance(exc, KwikSyncError) else ()
             record_failure(current, exc, attempt, delays_s)

@@ -16,6 +16,7 @@ from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError, LeaseError
 from kwiksync_ops.services import configuration
 from kwiksync_ops.services.errors import ErrorFilter, resolve_errors, search_errors
+from kwiksync_ops.services.identity import Identity
 from kwiksync_ops.services.keys import customer_key, list_customer_keys, set_customer_key
 from kwiksync_ops.services.records import count_records, find_record_table, parse_condition, read_records
 from kwiksync_ops.services.replay import replay
@@ -183,7 +184,9 @@ def test_a_system_that_stays_down_is_tried_after_1_5_and_15_minutes_and_logged_o
     server.close()
     notes, clock = Notes(), ManualClock()
     down = replace(erp_credentials(running), base_url=server.url())
-    outcome = sync_system(hub, ERP, down, SyncRequest(["locations"]), who="tester", clock=clock, watcher=notes)
+    outcome = sync_system(
+        hub, ERP, Identity(lambda: down), SyncRequest(["locations"]), who="tester", clock=clock, watcher=notes
+    )
     assert notes.waits_s == [60, 300, 900]
     assert [error.code for error in outcome.errors] == ["ERR_011"]
     assert [(row["code"], row["attempt"]) for row in rows_of(hub, ERROR_LOG)] == [("ERR_011", 4)]
@@ -204,8 +207,8 @@ def test_waiting_begins_when_the_other_sync_has_ended(hub: Hub, running: SampleE
             hub.write(lambda connection: lease.release(connection, "the-other-run"))
 
     notes, request = EndsTheOther(), SyncRequest(["locations"], wait=True)
-    credentials = erp_credentials(running)
-    outcome = sync_system(hub, ERP, credentials, request, who="tester", clock=ManualClock(), watcher=notes)
+    identity = Identity(lambda: erp_credentials(running))
+    outcome = sync_system(hub, ERP, identity, request, who="tester", clock=ManualClock(), watcher=notes)
     assert notes.waits_s == [2.0]
     assert outcome.errors == ()
     assert len(hub_records(hub, "locations")) == 1490

@@ -17,6 +17,7 @@ import trustme
 from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.errors import DeleteGuardError, KwikSyncError, SystemUnavailableError
 from kwiksync_ops.services import configuration
+from kwiksync_ops.services.identity import Identity
 from kwiksync_ops.services.sync import SyncOutcome, SyncRequest, sync_system
 from kwiksync_ops.storage import schema
 from kwiksync_ops.storage.batches import Counts
@@ -60,7 +61,13 @@ class System:
         self.pass_time(600)
         wanted = SyncRequest(tables, direction=direction, retry_delays_s=(), **request)
         return sync_system(
-            self.hub, self.spec, self.credentials, wanted, who="tester", clock=self.clock, watcher=Silent()
+            self.hub,
+            self.spec,
+            Identity(lambda: self.credentials),
+            wanted,
+            who="tester",
+            clock=self.clock,
+            watcher=Silent(),
         )
 
     def pull(self, *tables: str, **request: Any) -> dict[str, Counts]:

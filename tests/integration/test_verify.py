@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.errors import ConfigurationError, LeaseError, SystemUnavailableError
 from kwiksync_ops.services.comparison import Comparison
+from kwiksync_ops.services.identity import Identity
 from kwiksync_ops.services.reconcile import TableVerification, VerifyOutcome, VerifyRequest, verify_system, verify_table
 from kwiksync_ops.services.table_sync import take_lease
 from kwiksync_ops.storage import audit, lease, sync_log
@@ -376,7 +377,13 @@ class Quiet:
 def verify_whole(system: LeanSystem, watcher: Quiet, **request: Any) -> VerifyOutcome:
     wanted = VerifyRequest(retry_delays_s=(), **request)
     return verify_system(
-        system.hub, system.spec, system.credentials, wanted, who="tester", clock=SystemClock(), watcher=watcher
+        system.hub,
+        system.spec,
+        Identity(lambda: system.credentials),
+        wanted,
+        who="tester",
+        clock=SystemClock(),
+        watcher=watcher,
     )
 
 
