@@ -58,10 +58,17 @@ def _records(document: Any) -> tuple[str, list[Any]]:
 def _lists(node: Any, path: str = "", depth: int = _MAX_DEPTH) -> Iterator[tuple[str, list[Any]]]:
     for name, value in node.items() if isinstance(node, dict) and depth else ():
         own = f"{path}.{name}".lstrip(".")
+        if not _is_step(name):
+            continue
         if isinstance(value, list) and all(isinstance(item, dict) for item in value):
             yield own, value
-        elif isinstance(value, dict) and "." not in name:
+        elif isinstance(value, dict):
             yield from _lists(value, own, depth - 1)
+
+
+def _is_step(name: str) -> bool:
+    """Whether a dotted path can lead through it."""
+    return bool(name) and "." not in name
 
 
 def _rank(path: str) -> int:
@@ -74,7 +81,7 @@ def _around(node: Any, without: str, path: str = "", depth: int = _MAX_DEPTH) ->
     """The single values beside the records, by path."""
     for name, value in node.items() if isinstance(node, dict) and depth else ():
         own = f"{path}.{name}".lstrip(".")
-        if own == without or "." in name:
+        if own == without or not _is_step(name):
             continue
         if isinstance(value, dict):
             yield from _around(value, without, own, depth - 1)

@@ -30,7 +30,9 @@ def test_the_records_are_found_wherever_they_stand(document: Any, path: str) -> 
     assert shape_of(document, {}).records_path == path
 
 
-@pytest.mark.parametrize("document", [{"id": 1}, {"names": ["a"]}, 5, None, "text", {"data": {"id": 1}}])
+@pytest.mark.parametrize(
+    "document", [{"id": 1}, {"names": ["a"]}, 5, None, "text", {"data": {"id": 1}}, {"data": {"": [], "a.b": []}}]
+)
 def test_an_answer_without_a_list_of_records_says_what_it_has(document: Any) -> None:
     with pytest.raises(ValueError, match="no list of records"):
         shape_of(document, {})
