@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 State = Mapping[str, Any]
 """JSON: where a page is. Each way of paging has its own keys."""
@@ -38,21 +38,23 @@ class DistinctCount:
     Keeps 8 bytes a key. A read that was resumed knows how many came before, and not which.
     """
 
-    BUCKETS: ClassVar[int] = 256
-
     def __init__(self, before: int = 0) -> None:
-        self.received = before
         self._before = before
-        self._buckets = [array("q") for _ in range(self.BUCKETS)]
+        self._digests = array("q")
+
+    @property
+    def received(self) -> int:
+        return self._before + len(self._digests)
 
     def add(self, keys: Iterable[Hashable]) -> None:
-        for key in keys:
-            digest = hash(key)
-            self._buckets[digest % self.BUCKETS].append(digest)
-            self.received += 1
+        self._digests.extend(map(hash, keys))
 
     def has_reached(self, total: int) -> bool:
         return self.received >= total and self.distinct() >= total
 
     def distinct(self) -> int:
-        return self._before + sum(len(set(bucket)) for bucket in self._buckets)
+        from pandas import Series
+
+        ordered = Series(self._digests, dtype="int64").to_numpy(copy=True)
+        ordered.sort()
+        return self._before + int((ordered[1:] != ordered[:-1]).sum()) + min(len(ordered), 1)
