@@ -53,8 +53,6 @@ class DistinctCount:
         return self.received >= total and self.distinct() >= total
 
     def distinct(self) -> int:
-        from pandas import Series
+        import numpy
 
-        ordered = Series(self._digests, dtype="int64").to_numpy(copy=True)
-        ordered.sort()
-        return self._before + int((ordered[1:] != ordered[:-1]).sum()) + min(len(ordered), 1)
+        return self._before + len(numpy.unique(numpy.array(self._digests)))
