@@ -14,8 +14,11 @@ from fastapi.responses import JSONResponse
 from kwiksync_ops.api.callers import Caller
 from kwiksync_ops.api.context import Context
 from kwiksync_ops.api.problems import KeyReusedError
+from kwiksync_ops.clock import Clock
 from kwiksync_ops.errors import ConflictError
 from kwiksync_ops.storage import kept_answers
+from kwiksync_ops.storage.hub import Connection
+from kwiksync_ops.storage.kept_answers import Call
 
 HEADER = "Idempotency-Key"
 
@@ -26,29 +29,40 @@ def once(
     request: Request,
     body: dict[str, Any],
     key: str | None,
-    work: Callable[[], JSONResponse],
+    work: Callable[[Connection], JSONResponse],
 ) -> JSONResponse:
     """What `work` answers, or what it answered the first time. An error is not kept: the call may be tried again.
+
+    What it does in its transaction and the kept answer are committed together: a process that is killed leaves both or
+    neither.
 
     Raises:
         KeyReusedError: the key came before, with another body.
         ConflictError: the first call with this key is still under way.
     """
     if key is None:
-        return work()
-    hub, now = context.hub, context.clock.now()
+        return context.hub.write(work)
     digest = hashlib.sha256(json.dumps([request.method, request.url.path, body], sort_keys=True).encode()).hexdigest()
-    known = hub.write(partial(kept_answers.begin, caller=caller.name, key=key, digest=digest, now=now))
+    call = Call(caller.name, key, digest)
+    known = context.hub.write(partial(kept_answers.begin, call=call, now=context.clock.now()))
     if known is not None:
         return _again(known, digest)
     try:
-        answer = work()
+        return context.hub.write(partial(_work, call=call, work=work, clock=context.clock))
     except BaseException:
-        hub.write(partial(kept_answers.forget, caller=caller.name, key=key))
+        context.hub.write(partial(kept_answers.forget, call=call))
         raise
+
+
+def _work(connection: Connection, call: Call, work: Callable[[Connection], JSONResponse], clock: Clock) -> JSONResponse:
+    """Looked for again: the commit of another, or of ours whose answer was lost, may have come before."""
+    known = kept_answers.find(connection, call)
+    if known is not None and known.answer is not None:
+        return _again(known, call.digest)
+    answer = work(connection)
     location = answer.headers.get("Location")
     kept = json.dumps({"status": answer.status_code, "body": json.loads(bytes(answer.body)), "location": location})
-    hub.write(partial(kept_answers.keep, caller=caller.name, key=key, answer=kept))
+    kept_answers.keep(connection, call, kept, now=clock.now())
     return answer
 
 

@@ -25,6 +25,7 @@ from kwiksync_ops.settings import Settings
 from kwiksync_ops.storage import error_log, incidents, kept_answers, sync_log
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.incidents import Incident
+from kwiksync_ops.storage.kept_answers import Call
 from kwiksync_ops.system_spec.spec import SystemSpec
 from kwiksync_ops.vocabulary import Direction, SyncStatus
 
@@ -178,14 +179,14 @@ def _tell(hub: Hub, incident: Incident, send: Send, clock: Clock) -> bool:
 
 def _begin_to_send(connection: Connection, incident: Incident, clock: Clock) -> bool:
     """Whether it is ours to send. Looked for after the begin, as who sent it ends both in one transaction."""
-    under_way = kept_answers.begin(connection, _SENDER, incident.sys_id, digest="", now=clock.now())
+    under_way = kept_answers.begin(connection, Call(_SENDER, incident.sys_id), now=clock.now())
     return under_way is None and incidents.is_untold(connection, incident.sys_id)
 
 
 def _end_sending(connection: Connection, incident: Incident, arrived: bool, clock: Clock) -> None:
     if arrived:
         incidents.note_told(connection, incident.sys_id, now=clock.now())
-    kept_answers.forget(connection, _SENDER, incident.sys_id)
+    kept_answers.forget(connection, Call(_SENDER, incident.sys_id))
 
 
 def compose(connection: Connection, incident: Incident) -> Alert:

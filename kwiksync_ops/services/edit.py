@@ -83,18 +83,19 @@ def _edit(
 
 def create_record(hub: Hub, table: str, values: Mapping[str, Any], *, who: str, clock: Clock) -> str:
     """Make a record in the hub; its sys_id. Raises as `edit_record`."""
+    return hub.write(lambda connection: create_within(connection, table, values, who=who, clock=clock))
+
+
+def create_within(connection: Connection, table: str, values: Mapping[str, Any], *, who: str, clock: Clock) -> str:
+    """As `create_record`, in the caller's transaction."""
     found = find_record_table(table)
     typed = _typed(found, values)
     if not any(value is not None for value in typed.values()):
         raise ConfigurationError(f"A record of {found.name} without a value is none.", remedy="Give a field: name=Dam.")
-
-    def work(connection: Connection) -> str:
-        _check_references(connection, found, typed)
-        sys_id = edits.create(connection, found.name, typed, who=who, now=clock.now())
-        _audit(connection, "record.create", found, sys_id, {"values": typed}, who, clock)
-        return sys_id
-
-    return hub.write(work)
+    _check_references(connection, found, typed)
+    sys_id = edits.create(connection, found.name, typed, who=who, now=clock.now())
+    _audit(connection, "record.create", found, sys_id, {"values": typed}, who, clock)
+    return sys_id
 
 
 def delete_records(hub: Hub, table: str, sys_ids: Sequence[str], *, who: str, clock: Clock) -> int:

@@ -23,19 +23,29 @@ class KeptAnswer:
     answer: str | None
 
 
-def begin(connection: sa.Connection, caller: str, key: str, digest: str, *, now: datetime) -> KeptAnswer | None:
+@dataclass(frozen=True)
+class Call:
+    """Of whom, under which Idempotency-Key; `digest` of what it says."""
+
+    caller: str
+    key: str
+    digest: str = ""
+
+
+def begin(connection: sa.Connection, call: Call, *, now: datetime) -> KeptAnswer | None:
     """Note a call as under way; or what is known of one that came with this key before."""
-    serialize(connection, f"kept_answer:{caller}:{key}")
     forget_old(connection, now=now)
-    columns = KEPT_ANSWER.c
-    same = (columns.caller == caller, columns.idempotency_key == key)
-    row = connection.execute(sa.select(columns.digest, columns.answer).where(*same)).first()
-    if row is not None:
-        return KeptAnswer(row.digest, row.answer)
-    connection.execute(
-        KEPT_ANSWER.insert().values(caller=caller, idempotency_key=key, digest=digest, sys_created_on=now)
-    )
-    return None
+    known = find(connection, call)
+    if known is None:
+        connection.execute(_new(call, None, now))
+    return known
+
+
+def find(connection: sa.Connection, call: Call) -> KeptAnswer | None:
+    """What is known of the call; nobody else begins or ends it until this transaction ends."""
+    serialize(connection, f"kept_answer:{call.caller}:{call.key}")
+    row = connection.execute(sa.select(KEPT_ANSWER.c.digest, KEPT_ANSWER.c.answer).where(*_same(call))).first()
+    return KeptAnswer(row.digest, row.answer) if row else None
 
 
 def forget_old(connection: sa.Connection, *, now: datetime) -> int:
@@ -47,11 +57,21 @@ def forget_old(connection: sa.Connection, *, now: datetime) -> int:
     ).rowcount
 
 
-def keep(connection: sa.Connection, caller: str, key: str, answer: str) -> None:
-    same = (KEPT_ANSWER.c.caller == caller, KEPT_ANSWER.c.idempotency_key == key)
-    connection.execute(KEPT_ANSWER.update().where(*same).values(answer=answer))
+def keep(connection: sa.Connection, call: Call, answer: str, *, now: datetime) -> None:
+    """The answer of a call that has begun, or that took so long that it was forgotten."""
+    if not connection.execute(KEPT_ANSWER.update().where(*_same(call)).values(answer=answer)).rowcount:
+        connection.execute(_new(call, answer, now))
 
 
-def forget(connection: sa.Connection, caller: str, key: str) -> None:
-    same = (KEPT_ANSWER.c.caller == caller, KEPT_ANSWER.c.idempotency_key == key)
-    connection.execute(KEPT_ANSWER.delete().where(*same))
+def forget(connection: sa.Connection, call: Call) -> None:
+    """The call failed. An answer that is kept stays."""
+    connection.execute(KEPT_ANSWER.delete().where(*_same(call), KEPT_ANSWER.c.answer.is_(None)))
+
+
+def _same(call: Call) -> tuple[sa.ColumnElement[bool], ...]:
+    return KEPT_ANSWER.c.caller == call.caller, KEPT_ANSWER.c.idempotency_key == call.key
+
+
+def _new(call: Call, answer: str | None, now: datetime) -> sa.Insert:
+    values = {"caller": call.caller, "idempotency_key": call.key, "digest": call.digest}
+    return KEPT_ANSWER.insert().values(**values, answer=answer, sys_created_on=now)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
 from kwiksync_ops.api.callers import DagRun
+from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.kept_answers import IN_FLIGHT_FOR
+from kwiksync_ops.storage.models import KEPT_ANSWER
 from tests.support.api_server import AirflowDouble, ApiServer
 
 TICKETS = {"system": "erp", "tables": ["tickets"]}
@@ -80,6 +84,29 @@ def test_the_same_key_with_another_body_is_refused(server: ApiServer) -> None:
     refused = post(server, {"system": "erp"}, key="k-1")
     assert refused.status_code == 422
     assert "another call" in refused.json()["message"]
+
+
+def test_the_same_key_many_times_at_once_starts_one_run(server: ApiServer, airflow: AirflowDouble) -> None:
+    gate = threading.Barrier(12)
+
+    def ask(_number: int) -> requests.Response:
+        gate.wait()
+        return post(server, TICKETS, key="k-1")
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(ask, range(12)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert {answer.json()["created"] for answer in answers if answer.status_code == 202} == {True}
+    assert len(airflow.runs) == 1
+
+
+def test_the_same_key_after_a_call_that_never_ended_is_a_conflict_for_a_while(server: ApiServer, hub: Hub) -> None:
+    post(server, TICKETS, key="k-1")
+    hub.write(lambda connection: connection.execute(KEPT_ANSWER.update().values(answer=None)))
+    assert post(server, TICKETS, key="k-1").status_code == 409
+    long_ago = datetime.now(UTC) - IN_FLIGHT_FOR - timedelta(seconds=1)
+    hub.write(lambda connection: connection.execute(KEPT_ANSWER.update().values(sys_created_on=long_ago)))
+    assert post(server, TICKETS, key="k-1").status_code == 202
 
 
 def test_a_key_belongs_to_its_caller(server: ApiServer, airflow: AirflowDouble) -> None:

@@ -24,6 +24,7 @@ from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.services import edit, encoded_query, records
 from kwiksync_ops.services.records import BYTE_ORDER_MARK
 from kwiksync_ops.storage import audit, history, record_search
+from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.record_search import AnyOf, Condition, Sort
 from kwiksync_ops.vocabulary import Column, ColumnType, RecordTable
 
@@ -133,9 +134,9 @@ def create_record(
 ) -> JSONResponse:
     found = table_of(table)
 
-    def work() -> JSONResponse:
-        sys_id = edit.create_record(context.hub, found.name, values, who=caller.name, clock=context.clock)
-        answer = json_response({"result": _record(context, found, sys_id)})
+    def work(connection: Connection) -> JSONResponse:
+        sys_id = edit.create_within(connection, found.name, values, who=caller.name, clock=context.clock)
+        answer = json_response({"result": _record_within(connection, found, sys_id)})
         location = {"Location": f"{found.name}/{sys_id}"}
         return JSONResponse(json.loads(bytes(answer.body)), HTTPStatus.CREATED, headers=location)
 
@@ -177,9 +178,13 @@ def table_of(name: str) -> RecordTable:
 
 def _record(context: Context, table: RecordTable, sys_id: str) -> dict[str, Any]:
     with context.hub.read() as connection:
-        (row,) = record_search.read_page(
-            connection, table.name, [Condition("sys_id", "=", sys_id)], sort=Sort("sys_id"), limit=1
-        ) or (None,)
+        return _record_within(connection, table, sys_id)
+
+
+def _record_within(connection: Connection, table: RecordTable, sys_id: str) -> dict[str, Any]:
+    (row,) = record_search.read_page(
+        connection, table.name, [Condition("sys_id", "=", sys_id)], sort=Sort("sys_id"), limit=1
+    ) or (None,)
     if row is None:
         raise NotFoundError(f"There is no record {sys_id} in {table.name}.", remedy="It may have been deleted.")
     return {name: row[name] for name in records.columns_of(table)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -85,25 +86,25 @@ def start_sync(
             remedy="An administrator of Airflow can grant it.",
         )
     said = body.model_dump(mode="json", by_alias=True)
-    return once(context, caller, request, said, idempotency_key, lambda: _started(context, caller, dag_id, conf))
+    start = partial(_start, context=context, caller=caller, dag_id=dag_id, conf=conf)
+    return once(context, caller, request, said, idempotency_key, start)
 
 
-def _started(context: Context, caller: Caller, dag_id: str, conf: dict[str, Any]) -> JSONResponse:
+def _start(connection: Connection, context: Context, caller: Caller, dag_id: str, conf: dict[str, Any]) -> JSONResponse:
     """Looked for and started under a lock, so that fifty at once start one."""
+    serialize(connection, f"trigger:{dag_id}")
+    same = [run for run in context.gateway.active_runs(dag_id) if _asked(run.conf) == _asked(conf)]
+    if same:
+        return _told(same[0], created=False)
+    run = context.gateway.trigger(dag_id, conf, caller.name)
+    details = {"run": run.run_id, "conf": conf}
+    audit.append(connection, "sync.start", dag_id, who=caller.name, now=context.clock.now(), details=details)
+    return _told(run, created=True)
 
-    def work(connection: Connection) -> tuple[DagRun, bool]:
-        serialize(connection, f"trigger:{dag_id}")
-        same = [run for run in context.gateway.active_runs(dag_id) if _asked(run.conf) == _asked(conf)]
-        if same:
-            return same[0], False
-        run = context.gateway.trigger(dag_id, conf, caller.name)
-        details = {"run": run.run_id, "conf": conf}
-        audit.append(connection, "sync.start", dag_id, who=caller.name, now=context.clock.now(), details=details)
-        return run, True
 
-    run, created = context.hub.write(work)
+def _told(run: DagRun, *, created: bool) -> JSONResponse:
     run_id = f"{run.dag_id}/{run.run_id}"
-    told = SyncAnswer(run=Run(run_id=run_id, dag_id=dag_id, state=run.state, conf=run.conf), created=created)
+    told = SyncAnswer(run=Run(run_id=run_id, dag_id=run.dag_id, state=run.state, conf=run.conf), created=created)
     headers = {"Location": f"status/{quote(run_id)}"}
     return JSONResponse(told.model_dump(mode="json"), HTTPStatus.ACCEPTED, headers=headers)
 
