@@ -21,9 +21,7 @@ PAGES = {
     "error": "error-log/{error}",
     "mappings": "mappings",
     "mapping": "mappings/erp/tickets",
-    "mapping-edit": "mappings/erp/tickets/edit?rule=priority",
     "mapping-preview": "mappings/erp/tickets/preview",
-    "mapping-versions": "mappings/erp/tickets/versions",
     "settings": "settings",
     "airflow-run": "airflow/{run}",
 }

@@ -158,7 +158,8 @@ def rejected_sample(context: Context, desk: Desk) -> Sample:
     """The records that were put aside last, as they came."""
     wanted = ErrorFilter(system=desk.key.system, table=desk.key.table, resolution=None)
     rows = search_errors(context.hub, wanted, limit=5 * FETCHED)
-    payloads = [row["payload"] for row in rows if row["direction"] == desk.key.direction]
+    newest = {row["external_id"] or row["sys_id"]: row for row in reversed(rows)}
+    payloads = [row["payload"] for row in reversed(newest.values()) if row["direction"] == desk.key.direction]
     records = [payload for payload in payloads if isinstance(payload, dict) and "sys_id" not in payload]
     if not records:
         message = f"No record of {desk.key.table} of {desk.key.system} is in the Error Log."

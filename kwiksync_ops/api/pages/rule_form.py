@@ -148,12 +148,21 @@ def _input(name: str, node: Document, values: Document, prefix: str) -> Input:
     return Input(
         name=f"{prefix}{name}",
         title=name.replace("_", " ").capitalize(),
-        about=node.get("description", ""),
+        about=_about(name, node, values.get(name)),
         kind=kind,
         value=_shown(values.get(name, default if kind == "truth" else None), kind),
         choices=tuple(node.get("enum", ())),
         hint=hint,
     )
+
+
+def _about(name: str, node: Document, value: Any) -> str:
+    """What the schema says, in the words of a form; of a transform only what the chosen one does."""
+    text: str = node.get("description", "")
+    if name == "transform":
+        chosen = re.search(rf"{re.escape(str(value))}: ([^.]*\.)", text)
+        return chosen[1].capitalize() if chosen else "Choose one."
+    return "Without it the rule is kept and not applied." if name == "active" else text
 
 
 def _finished(each: Input, told: Sequence[tuple[str, str]], known: Mapping[str, Sequence[str]]) -> Input:
@@ -205,7 +214,7 @@ def _read_one(node: Document, form: Posted, name: str, old: Any) -> Any:
         case "number":
             return (int(text) if _WHOLE.fullmatch(text) else text) if text else None
         case _ if text == "":
-            return None
+            return "" if old == "" else None
         case "text" if "integer" in node["type"] and isinstance(node["type"], list):
             return int(text) if _WHOLE.fullmatch(text) else text
         case _:
@@ -216,7 +225,7 @@ def _read_pairs(form: Posted, name: str, old: Document) -> Iterator[tuple[str, A
     words, values = form.all(f"{name}.word"), form.all(f"{name}.value")
     other = next((value for value in old.values() if value is not None), None)
     for word, text in zip(words, values, strict=False):
-        if word or text:
+        if word or text or "" in old:
             yield word, _like(text, old.get(word, other)) if text or old.get(word) == "" else None
 
 
