@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,13 @@ from kwiksync_ops.cli.output import Output
 from kwiksync_ops.cli.session import JsonOption, open_session
 from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.vocabulary import CALLS_PER_MINUTE
+
+
+class Way(StrEnum):
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    BOTH = "both"
+
 
 _NAME_RULE = "small letters, digits and _, beginning with a letter, at most 40"
 
@@ -45,6 +53,9 @@ def connect(
         list[str] | None,
         typer.Option("--option", metavar="[TABLE:]KEY=VALUE", help="An option of the kind, as in the system's file."),
     ] = None,
+    direction: Annotated[
+        Way, typer.Option("--direction", help="Which way records go; outbound and both propose how they are written.")
+    ] = Way.INBOUND,
     keys: Annotated[
         list[str] | None, typer.Option("--key", metavar="TABLE=FIELD", help="The field that identifies a record.")
     ] = None,
@@ -111,15 +122,17 @@ def connect(
         description,
         customer_key_file,
         replace_files,
+        direction.value,
     )
     with open_session() as session:
         walk = Walk(session, output, person, answers)
         walk.refuse_early()
         walk.explore()
         walk.review()
+        walk.review_way_out()
         previews = walk.preview()
         files = [] if dry_run else walk.write()
-    output.emit(document(walk.head(files), walk.proposals, previews, files))
+    output.emit(document(walk.head(files), walk.proposals, walk.outbound, previews, files))
     rejected = sum(previewed.rejected for previewed in previews.values())
     walk.say_end(files, rejected)
     raise typer.Exit(ExitCode.ATTENTION if rejected else ExitCode.OK)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kwiksync_ops.mapping.proposals.identity import FieldProposal
     from kwiksync_ops.mapping.proposals.matching import FieldMatch
     from kwiksync_ops.services.discovery import Inspected
+    from kwiksync_ops.services.outbound_proposals import OutboundProposal
     from kwiksync_ops.services.preview import Preview
     from kwiksync_ops.services.proposals import TableProposal
 
@@ -34,6 +35,13 @@ _SAMPLED = (
     Field("Becomes", style="green"),
     Field("Score", is_number=True),
     Field("Why", shortest=20, style="dim"),
+)
+_WAY_OUT = (
+    Field("Field", style="bold", shortest=10),
+    Field("From", shortest=8),
+    Field("How", shortest=6),
+    Field("Score", is_number=True),
+    Field("Why", shortest=16, style="dim"),
 )
 _MATCHES = (
     Field("Column", style="bold", shortest=10),
@@ -71,6 +79,21 @@ def show_proposal(output: Output, proposal: TableProposal) -> None:
         _show_words(output, match)
 
 
+def show_way_out(output: Output, proposal: OutboundProposal) -> None:
+    """What is sent, what is not and why, and what the system has no word for."""
+    output.show(Text(f"\n{proposal.table} → {printable(proposal.inspected.info.name)}", style="bold"))
+    creates = f"none: it wants {', '.join(proposal.missing)}" if proposal.missing else "are created"
+    output.pairs([("New records", creates)])
+    output.table(_WAY_OUT, [_way_out_row(match) for match in proposal.way.matches])
+    for name, reason in proposal.way.left_out.items():
+        output.say(f"{name} is not sent: {reason}.", style="dim")
+    for match in proposal.way.matches:
+        if match.open_values:
+            values = ", ".join(match.open_values[:_WORDS])
+            problem = f"{match.rule.target_field}: no word is known for {values}. A record with it is not sent."
+            output.say(problem, style="yellow")
+
+
 def _show_words(output: Output, match: FieldMatch) -> None:
     """What the words of a closed set become, and those that are left open."""
     rule = match.rule
@@ -99,11 +122,13 @@ def show_preview(output: Output, proposal: TableProposal, previewed: Preview) ->
 def document(
     head: Mapping[str, Any],
     proposals: Sequence[TableProposal],
+    outbound: Sequence[OutboundProposal],
     previews: Mapping[str, Preview],
     files: Iterable[Path],
 ) -> dict[str, Any]:
     """All that was found and proposed, as JSON."""
-    tables = [_table_document(proposal, previews[proposal.table]) for proposal in proposals]
+    ways = {proposal.table: {"outbound": _way_out_document(proposal)} for proposal in outbound}
+    tables = [_table_document(each, previews[each.table]) | ways.get(each.table, {}) for each in proposals]
     return {**head, "tables": tables, "files": [str(path) for path in files]}
 
 
@@ -123,6 +148,33 @@ def _table_document(proposal: TableProposal, previewed: Preview) -> dict[str, An
         "unused_fields": [field.name for field in proposal.unused],
         "preview": preview_document(previewed, proposal.key.field.name if proposal.key else ""),
     }
+
+
+def _way_out_document(proposal: OutboundProposal) -> dict[str, Any]:
+    return {
+        "push": dict(proposal.push),
+        "fields": [_sent_document(match) for match in proposal.way.matches],
+        "left_out": dict(proposal.way.left_out),
+        "missing": list(proposal.missing),
+    }
+
+
+def _sent_document(match: FieldMatch) -> dict[str, Any]:
+    rule = match.rule
+    return {
+        "field": rule.target_field,
+        "column": rule.source_field,
+        "transform": rule.transform.value,
+        "config": dict(rule.config),
+        "score": match.score,
+        "reason": match.reason,
+        "open_values": list(match.open_values),
+    }
+
+
+def _way_out_row(match: FieldMatch) -> tuple[Any, ...]:
+    rule = match.rule
+    return rule.target_field, rule.source_field, rule.transform.value, _percent(match.score), match.reason
 
 
 def _match_row(match: FieldMatch) -> tuple[Any, ...]:

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kwiksync_ops.cli.connect_person import Person
-from kwiksync_ops.cli.connect_view import show_objects, show_preview, show_proposal, show_sampled
+from kwiksync_ops.cli.connect_view import show_objects, show_preview, show_proposal, show_sampled, show_way_out
 from kwiksync_ops.cli.connect_words import KindOptions, parse_objects
 from kwiksync_ops.cli.output import Output
 from kwiksync_ops.cli.session import Session
 from kwiksync_ops.cli.text import count
 from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError, KwikSyncError
+from kwiksync_ops.vocabulary import Direction
 
 if TYPE_CHECKING:
     from kwiksync_ops.connectors.credentials import Credentials
     from kwiksync_ops.connectors.discovery import ObjectInfo
     from kwiksync_ops.services.discovery import Explorer, Inspected
+    from kwiksync_ops.services.outbound_proposals import OutboundProposal
     from kwiksync_ops.services.preview import Preview
     from kwiksync_ops.services.proposals import TableProposal, Wishes
     from kwiksync_ops.services.system_files import SystemDraft
@@ -48,6 +50,7 @@ class Answers:
     description: str
     customer_key_file: Path | None
     replaces: bool
+    direction: str
 
 
 class Walk:
@@ -64,6 +67,7 @@ class Walk:
         self._tables = dict(answers.objects)
         self._wishes = answers.wishes
         self.proposals: list[TableProposal] = []
+        self.outbound: list[OutboundProposal] = []
 
     def refuse_early(self) -> None:
         """What would end badly after all questions is told before the first one."""
@@ -96,6 +100,31 @@ class Walk:
         for table in [proposal.table for proposal in self.proposals]:
             self._review_table(table)
 
+    def review_way_out(self) -> None:
+        """Propose how the tables are written to the system, where they are to be; a person may leave each out."""
+        if self._answers.direction == Direction.INBOUND:
+            return
+        with closing(self._open()) as explorer:
+            proposed = [found for each in self.proposals if (found := self._way_out(explorer, each))]
+        for found in proposed:
+            show_way_out(self._output, found)
+            if self._person.agrees("Write to it so?"):
+                self.outbound.append(found)
+        if not self.outbound:
+            raise ConfigurationError(
+                "No object of the system is written to.",
+                remedy="Say how by --option TABLE:push.…=…, or connect it inbound.",
+            )
+
+    def _way_out(self, explorer: Explorer, proposal: TableProposal) -> OutboundProposal | None:
+        from kwiksync_ops.services.outbound_proposals import propose_outbound
+
+        try:
+            return propose_outbound(proposal, self._answers.kind, explorer)
+        except KwikSyncError as exc:
+            self._output.say(f"{proposal.table} is not written to: {exc.message} {exc.remedy}", style="yellow")
+            return None
+
     def preview(self) -> dict[str, Preview]:
         from kwiksync_ops.services.proposals import preview_proposal
 
@@ -123,6 +152,7 @@ class Walk:
             "system": answers.system,
             "kind": answers.kind,
             "connection": answers.connection,
+            "direction": answers.direction,
             "check": self._checked,
             "written": bool(files),
         }
@@ -150,6 +180,8 @@ class Walk:
             schedule=answers.schedule,
             timezone=answers.timezone,
             calls_per_minute=answers.calls_per_minute,
+            direction=answers.direction,
+            outbound=self.outbound,
         )
 
     def _open(self) -> Explorer:

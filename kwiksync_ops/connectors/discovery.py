@@ -31,6 +31,7 @@ class FieldInfo:
         is_key: it identifies a record, alone.
         references: name of the object whose key it holds.
         choices: the values that it can have, with the labels that people see.
+        is_generated: the system gives it a value itself, where a new record comes without one.
     """
 
     name: str
@@ -40,6 +41,20 @@ class FieldInfo:
     is_key: bool = False
     references: str | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
+    is_generated: bool = False
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What is to be written to an object: the fields in their order, and which of `Action`s make sense of them.
+
+    `example` is the key of a record that is there, as text; empty where none is known.
+    """
+
+    key: str
+    fields: tuple[str, ...]
+    actions: tuple[str, ...]
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,14 @@ class Discovery(Protocol):
 
     def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
         """The first page of a read of the object, with these options of its own."""
+        ...
+
+    def push(self, name: str, sending: Sending, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The option `push` by which records of the object can be written. Nothing is written to find that out.
+
+        Raises:
+            ConfigurationError: they can't be, or the system does not tell how.
+        """
         ...
 
     def close(self) -> None: ...

@@ -10,7 +10,7 @@ from typing import Any
 from kwiksync_ops.batch import SourceRecord
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo
+from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sending
 from kwiksync_ops.connectors.registry import open_discovery
 from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError
@@ -61,6 +61,7 @@ class Explorer:
     def __init__(
         self, kind: str, credentials: Credentials, options: Mapping[str, Any], limiter: CallLimiter, clock: Clock
     ) -> None:
+        self._options = options
         self._discovery = open_discovery(kind, credentials, options, limiter, clock)
 
     def check(self) -> str:
@@ -92,6 +93,11 @@ class Explorer:
                 remedy="Connect it when it has records, or leave it out.",
             )
         return Inspected(info, sample.records, profiles, options, sample.is_complete)
+
+    def push(self, inspected: Inspected, sending: Sending) -> Mapping[str, Any]:
+        """See `Discovery.push`; a `push` that was given stays as it is."""
+        given: Mapping[str, Any] = {**self._options, **inspected.options}.get("push", {})
+        return given or self._discovery.push(inspected.info.name, sending, inspected.options)
 
     def close(self) -> None:
         self._discovery.close()
@@ -147,4 +153,6 @@ def _likeness(info: ObjectInfo, table: str) -> float:
 
 
 def _declared(field: FieldInfo) -> Declared:
-    return Declared(field.type, field.label, field.required, field.is_key, field.references, field.choices)
+    return Declared(
+        field.type, field.label, field.required, field.is_key, field.references, field.choices, field.is_generated
+    )

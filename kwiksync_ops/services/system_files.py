@@ -15,18 +15,23 @@ from kwiksync_ops.declared.writer import yaml_text
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.files import mapping_text
 from kwiksync_ops.services.declared_mappings import read_declared_mappings
+from kwiksync_ops.services.outbound_proposals import OutboundProposal
 from kwiksync_ops.services.proposals import TableProposal
 from kwiksync_ops.system_spec.loader import load_system
 from kwiksync_ops.system_spec.spec import CursorSpec
-from kwiksync_ops.vocabulary import CALLS_PER_MINUTE, RECORD_TABLES
+from kwiksync_ops.vocabulary import CALLS_PER_MINUTE, RECORD_TABLES, Direction
 
 SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OUTBOUND = ".outbound.json"
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 
 
 @dataclass(frozen=True)
 class SystemDraft:
-    """A system as it is to be written. `options` are those of its kind, for every table."""
+    """A system as it is to be written. `options` are those of its kind, for every table.
+
+    `direction` is that of the file: `both` too. `outbound` are those of the tables that are written to.
+    """
 
     system: str
     kind: str
@@ -37,18 +42,24 @@ class SystemDraft:
     schedule: str | None = None
     timezone: str = "UTC"
     calls_per_minute: int = CALLS_PER_MINUTE
+    direction: str = Direction.INBOUND.value
+    outbound: Sequence[OutboundProposal] = ()
 
 
 def draft_files(draft: SystemDraft) -> dict[Path, str]:
     """The texts by their paths below the include folder; the system's own file is the last."""
-    mappings = {_mapping_path(draft.system, t.table): mapping_text(t.mapping(draft.system)) for t in draft.tables}
+    name = draft.system
+    comes_in = [] if draft.direction == Direction.OUTBOUND else draft.tables
+    inbound = {_mapping_path(name, t.table): mapping_text(t.mapping(name)) for t in comes_in}
+    outbound = {_mapping_path(name, o.table, _OUTBOUND): mapping_text(o.mapping(name)) for o in draft.outbound}
+    mappings = dict(sorted({**inbound, **outbound}.items()))
     return {**mappings, Path("systems") / f"{draft.system}.yaml": yaml_text(_document(draft))}
 
 
 def files_in_the_way(include: Path, system: str, tables: Iterable[str] = RECORD_TABLES) -> list[Path]:
     """What would be overwritten: the system's file, whatever its ending, and its mappings of these tables."""
     systems = [include / "systems" / f"{system}{ending}" for ending in (".yaml", ".yml")]
-    mappings = [include / _mapping_path(system, table) for table in tables]
+    mappings = [include / _mapping_path(system, table, ending) for table in tables for ending in (".json", _OUTBOUND)]
     return [path for path in (*systems, *mappings) if path.exists()]
 
 
@@ -109,7 +120,10 @@ def refused_overwrite(paths: Sequence[Path]) -> ConfigurationError:
 
 def _document(draft: SystemDraft) -> dict[str, Any]:
     shared = _shared_options(draft)
-    return {**_head(draft, shared), "tables": [_table_document(draft.kind, shared, table) for table in draft.tables]}
+    pushes = {outbound.table: outbound.push for outbound in draft.outbound}
+    wanted = [table for table in draft.tables if table.table in pushes or draft.direction != Direction.OUTBOUND]
+    tables = [_table_document(draft.kind, shared, table, pushes.get(table.table)) for table in wanted]
+    return {**_head(draft, shared), "tables": tables}
 
 
 def _head(draft: SystemDraft, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +132,7 @@ def _head(draft: SystemDraft, options: Mapping[str, Any]) -> dict[str, Any]:
         "system": draft.system,
         "kind": draft.kind,
         "connection": draft.connection,
-        "direction": "inbound",
+        "direction": draft.direction,
         "description": draft.description or None,
         "schedule": draft.schedule,
         "timezone": draft.timezone if draft.timezone != "UTC" else None,
@@ -135,9 +149,13 @@ def _shared_options(draft: SystemDraft) -> dict[str, Any]:
     return {**draft.options, **alike}
 
 
-def _table_document(kind: str, shared: Mapping[str, Any], table: TableProposal) -> dict[str, Any]:
+def _table_document(
+    kind: str, shared: Mapping[str, Any], table: TableProposal, push: Mapping[str, Any] | None
+) -> dict[str, Any]:
     cursor = table.cursor_spec()
     options = table.inspected.options
+    if push:
+        options = {**options, "push": push}
     own = {name: value for name, value in options.items() if name not in shared or shared[name] != value}
     return {
         "table": table.table,
@@ -153,8 +171,8 @@ def _cursor_document(cursor: CursorSpec) -> dict[str, str]:
     return {"field": cursor.field, "format": cursor.format, **zone}
 
 
-def _mapping_path(system: str, table: str) -> Path:
-    return Path("mappings") / system / f"{table}.json"
+def _mapping_path(system: str, table: str, ending: str = ".json") -> Path:
+    return Path("mappings") / system / f"{table}{ending}"
 
 
 def _write(folder: Path, texts: Mapping[Path, str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
+from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, Sending, first_page
 from kwiksync_ops.connectors.files import copies
 from kwiksync_ops.connectors.files.csv_reader import text_of
 from kwiksync_ops.connectors.files.listing import Pattern, candidates
@@ -31,6 +31,10 @@ _DELIMITERS = (",", ";", "\t", "|")
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NO_KEY = "id"
 """Any name: JSON can be read without knowing who its records are."""
+
+
+_ACTION = "action"
+_WRITTEN_AS = {"csv": ".csv", "json": ".json", "jsonl": ".jsonl", "parquet": ".parquet", "excel": ".xlsx"}
 
 
 class FilesDiscovery:
@@ -83,6 +87,22 @@ class FilesDiscovery:
         key = self._any_column(self._newest(name, parsed), parsed)
         request = ReadRequest(name, key, page_records=records, options={**options, "settle_s": 0})
         return first_page(self._source, request)
+
+    def push(self, name: str, sending: Sending, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Files of the same format in the folder `out`, with what is to be done in a column of its own."""
+        parsed = parse_options(merge_options(self._options, options))
+        newest = self._newest(name, parsed).name
+        stem, _, _ = name.rpartition("/")[2].partition(".")
+        plain = re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_") or "records"
+        is_zipped = newest.lower().endswith(".gz")
+        ending = _WRITTEN_AS.get(parsed.format_of(newest) or "", ".csv") + (".gz" if is_zipped else "")
+        columns = [_ACTION, sending.key, *(each for each in sending.fields if each != sending.key)]
+        return {
+            "file": f"{plain}_{{time}}_{{digest}}{ending}",
+            "columns": columns,
+            "action_column": _ACTION,
+            **({"gzip": True} if is_zipped else {}),
+        }
 
     def close(self) -> None:
         self._source.close()

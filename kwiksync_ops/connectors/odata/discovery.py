@@ -7,12 +7,13 @@ from typing import Any
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
+from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, Sending, first_page
 from kwiksync_ops.connectors.odata.access import join_url
 from kwiksync_ops.connectors.odata.keys import COMPOSITE
 from kwiksync_ops.connectors.odata.metadata import EntitySet, Property, Service
 from kwiksync_ops.connectors.odata.source import ODataSource
 from kwiksync_ops.connectors.source import ReadRequest
+from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.vocabulary import ColumnType
 
@@ -77,6 +78,16 @@ class ODataDiscovery:
         paging = {"pagination": {"type": "keyset"}} if entity_set.keys else {}
         return first_page(self._source, ReadRequest(name, key=key, page_records=records, options={**options, **paging}))
 
+    def push(self, name: str, sending: Sending, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """By the address of an entity, which its key makes."""
+        _, _, entity_set = self._access.entity_set(name, self._access.own)
+        if entity_set.keys != (sending.key,) and not (len(entity_set.keys) > 1 and sending.key == COMPOSITE):
+            raise ConfigurationError(
+                f"{name} is not addressed by {sending.key}, so that nothing is written to it.",
+                remedy=f"Let its key be {', '.join(entity_set.keys) or 'one that $metadata declare'}.",
+            )
+        return {"actions": list(sending.actions)}
+
     def close(self) -> None:
         self._source.close()
 
@@ -89,6 +100,7 @@ def _field(declared: Property, *, is_key: bool, references: str | None) -> Field
         required=declared.is_required,
         is_key=is_key,
         references=references,
+        is_generated=is_key and declared.type == "Edm.Guid",
     )
 
 

@@ -8,20 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import yaml
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
+from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, Sending, first_page
 from kwiksync_ops.connectors.http.address import same_origin_url
 from kwiksync_ops.connectors.http.calls import Call, Caller
+from kwiksync_ops.connectors.http.json_path import parse_path, value_at
 from kwiksync_ops.connectors.http.refusals import refusal
 from kwiksync_ops.connectors.http.transport import Answer
 from kwiksync_ops.connectors.rest.access import RestAccess
 from kwiksync_ops.connectors.rest.answer_shape import AnswerShape, shape_of
+from kwiksync_ops.connectors.rest.body import document_of
 from kwiksync_ops.connectors.rest.openapi import Endpoint, read_endpoints
 from kwiksync_ops.connectors.rest.options import merge_options
 from kwiksync_ops.connectors.rest.source import RestSource
@@ -114,6 +116,30 @@ class RestDiscovery:
         unfiltered = {key: value for key, value in merged.items() if key not in ("since_param", "until_param")}
         sample = first_page(self._source, ReadRequest(name, _NO_KEY, page_records=records, options=unfiltered))
         return Sample(sample.records, sample.is_complete and not is_keyset, sample.problem)
+
+    def push(self, name: str, sending: Sending, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The usual calls, once a record was found at the list's path and its key: PATCH there, POST to the list."""
+        answer = (
+            None if "?" in name or not sending.example else self._ask(f"{name}/{quote(sending.example, safe='')}", {})
+        )
+        path = None if answer is None or answer.status != 200 else _record_path(answer, sending)
+        if answer is None or path is None:
+            raise ConfigurationError(
+                f"{name} has no record at {name}/KEY, so that it is not known how one is written.",
+                remedy="Say it by --option, such as 'tickets:push.update={method: PATCH, path: \"/tickets/{key}\"}'.",
+            )
+        calls: dict[str, Any] = {"update": {"method": "PATCH", "path": f"{name}/{{key}}"}}
+        if "create" in sending.actions:
+            calls = {"create": {"method": "POST", "path": name}, **calls}
+        read = {"path": f"{name}/{{key}}", **({"record_path": path} if path else {})}
+        key = {"key_path": f"{path}.{sending.key}"} if path else {}
+        return {
+            **calls,
+            "read": read,
+            **key,
+            "repeat": "look",
+            **({"etag": "header"} if "ETag" in answer.headers else {}),
+        }
 
     def close(self) -> None:
         self._source.close()
@@ -246,6 +272,19 @@ class RestDiscovery:
             max_bytes=options.limits.max_page_bytes,
             retry_after_cap_s=options.retry_after_cap_s,
         )
+
+
+def _record_path(answer: Answer, sending: Sending) -> str | None:
+    """Where the record of the key stands in an answer; None where it does not."""
+    try:
+        document = document_of(answer)
+    except ValueError:
+        return None
+    names: list[str] = list(document) if isinstance(document, dict) else []
+    for path in ("", *names):
+        if str(value_at(document, (*parse_path(path), *parse_path(sending.key)))) == sending.example:
+            return path
+    return None
 
 
 open_discovery = RestDiscovery

@@ -112,6 +112,7 @@ def _fields(document: Mapping[str, Any], record: Mapping[str, Any], prefix: str 
                 type=_TYPES.get((kind, str(schema.get("format", "")))) or _TYPES.get((kind, "")),
                 label=str(schema.get("title", "")),
                 required=name in required,
+                is_generated=bool(schema.get("readOnly")),
                 choices={str(value): str(value) for value in _list(schema.get("enum")) if value is not None},
             )
 

@@ -9,10 +9,10 @@ from typing import Any
 from kwiksync_ops.batch import SourceRecord
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
+from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, Sending, first_page
 from kwiksync_ops.connectors.servicenow.source import ServiceNowSource
 from kwiksync_ops.connectors.source import ReadRequest
-from kwiksync_ops.errors import AuthenticationError
+from kwiksync_ops.errors import AuthenticationError, ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.vocabulary import ColumnType
 
@@ -68,6 +68,15 @@ class ServiceNowDiscovery:
     def sample(self, name: str, records: int, options: Mapping[str, Any]) -> Sample:
         return first_page(self._source, ReadRequest(name, KEY, page_records=records, options=options))
 
+    def push(self, name: str, sending: Sending, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Our own id goes along where the table has the field for it."""
+        if sending.key != KEY:
+            raise ConfigurationError(
+                f"{name} is written by {KEY}, not by {sending.key}.", remedy=f"Let its key be {KEY}."
+            )
+        has_correlation = "correlation_id" in {field.name for field in self.fields(name, options)}
+        return {"actions": list(sending.actions), **({} if has_correlation else {"correlation_field": ""})}
+
     def close(self) -> None:
         self._source.close()
 
@@ -116,6 +125,7 @@ def _field(element: str, entry: SourceRecord, choices: Mapping[str, str]) -> Fie
         is_key=element == KEY,
         references=str(reference) if kind == "reference" and reference else None,
         choices=choices,
+        is_generated=element.startswith("sys_") or element == "number",
     )
 
 

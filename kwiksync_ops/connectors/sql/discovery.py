@@ -10,11 +10,12 @@ from sqlalchemy.dialects import mssql, mysql
 
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.connectors.credentials import Credentials
-from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, first_page
+from kwiksync_ops.connectors.discovery import FieldInfo, ObjectInfo, Sample, Sending, first_page
 from kwiksync_ops.connectors.source import ReadRequest
 from kwiksync_ops.connectors.sql.database import Database, Session
 from kwiksync_ops.connectors.sql.relation import Relation, find_relation, table_name, table_names
 from kwiksync_ops.connectors.sql.source import SqlSource, describe
+from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.rate_limit import CallLimiter
 from kwiksync_ops.vocabulary import ColumnType
 
@@ -66,6 +67,7 @@ class SqlDiscovery:
         with self._session(options, name) as session:
             relation = find_relation(session, name)
             keys, references = (set[str](), {}) if relation.is_query else _constraints(session, name)
+            generated = set[str]() if relation.is_query else _generated(session, name)
         return [
             FieldInfo(
                 name=column.name,
@@ -73,6 +75,7 @@ class SqlDiscovery:
                 required=not column.nullable,
                 is_key=column.name in keys,
                 references=references.get(column.name),
+                is_generated=column.name in generated,
             )
             for column in relation.columns.values()
         ]
@@ -83,6 +86,19 @@ class SqlDiscovery:
             keys = set() if relation.is_query else _constraints(session, name)[0]
         request = ReadRequest(name, _any_key(relation, keys), page_records=records, options=options)
         return first_page(self._source, request)
+
+    def push(self, name: str, sending: Sending, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A table is written by a key that its rows have alone; a view or a query is not."""
+        with self._session(options, name) as session:
+            is_table = not find_relation(session, name).is_query and _is_table(session, name)
+            keys = _constraints(session, name)[0] if is_table else set()
+        if sending.key not in keys:
+            what = f"no column {sending.key} that names a row alone" if is_table else "no rows of its own"
+            raise ConfigurationError(
+                f"{name} has {what}, so that nothing is written to it.",
+                remedy="Name a table and its primary key, or connect it inbound.",
+            )
+        return {"actions": list(sending.actions)}
 
     def close(self) -> None:
         self._source.close()
@@ -111,6 +127,29 @@ def _constraints(session: Session, source: str) -> tuple[set[str], dict[str, str
         if len(each["constrained_columns"]) == 1
     }
     return keys, references
+
+
+def _generated(session: Session, source: str) -> set[str]:
+    """Columns that the database fills: by a default, as an identity, or as a rowid."""
+    schema, name = table_name(source)
+    inspector = sa.inspect(session.connection)
+    columns = inspector.get_columns(name, schema)
+    made = ("default", "identity", "computed")
+    found = {
+        each["name"] for each in columns if any(each.get(what) for what in made) or each.get("autoincrement") is True
+    }
+    key = inspector.get_pk_constraint(name, schema)["constrained_columns"]
+    is_rowid = session.backend == "sqlite" and len(key) == 1
+    return found | {each["name"] for each in columns if is_rowid and each["name"] in key and _is_rowid(each["type"])}
+
+
+def _is_rowid(type_: Any) -> bool:
+    return type(type_) is sa.INTEGER
+
+
+def _is_table(session: Session, source: str) -> bool:
+    schema, name = table_name(source)
+    return name in sa.inspect(session.connection).get_table_names(schema)
 
 
 def _source_name(schema: str | None, name: str) -> str:

@@ -32,7 +32,10 @@ _SIGNS = 15
 
 @dataclass(frozen=True)
 class Declared:
-    """What a system says about a field. `references` is the source object whose key it holds."""
+    """What a system says about a field. `references` is the source object whose key it holds.
+
+    `is_generated`: the system gives it a value itself, where a new record comes without one.
+    """
 
     type: ColumnType | None = None
     label: str = ""
@@ -40,6 +43,7 @@ class Declared:
     is_key: bool = False
     references: str | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
+    is_generated: bool = False
 
 
 @dataclass(frozen=True)

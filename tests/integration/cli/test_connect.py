@@ -342,3 +342,20 @@ def test_objects_of_a_list_are_picked_by_number_or_name(neo: Cli, tmp_path: Path
     assert answer.code == 0, answer.err
     assert "no object '7' in the list" in answer.error
     assert "Looks like" in answer.out
+
+
+def test_a_rest_system_that_is_connected_both_ways_is_written_to(neo: Cli, running_erp: SampleErp) -> None:
+    answer = neo.ok(*words(neo, "--json", "--direction", "both", *objects("locations", "projects", "tickets")))
+    proposed = {table["table"]: table["outbound"] for table in answer.json["tables"]}
+    way = proposed["tickets"]
+    assert way["push"]["update"] == {"method": "PATCH", "path": "/api/v1/tickets/{key}"}
+    assert way["left_out"]["ticket_id"] == "it is the key, which the system gives"
+    planned = neo.ok("plan", "neo", "--json").json["tables"]
+    assert {(table["direction"], table["action"]) for table in planned} == {("inbound", "new"), ("outbound", "new")}
+    neo.ok("apply", "neo")
+    neo("sync", "neo")
+    first = neo.ok("records", "tickets", "--where", "source_system=neo", "--json").json["records"][0]
+    neo.ok("edit", "tickets", first["sys_id"], "short_description=Changed in the hub")
+    neo.ok("sync", "neo", "--outbound", "--table", "tickets")
+    changed = [record for record in running_erp.truth("tickets") if "Changed in the hub" in record.values()]
+    assert [record["ticket_id"] for record in changed] == [first["external_id"]]

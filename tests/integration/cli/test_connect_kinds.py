@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import trustme
 import yaml
 
-from tests.integration.cli.conftest import Cli
+from tests.integration.cli.conftest import Cli, assert_fits
 from tests.support.odata_server import ROOT, ODataServer, ODataService, Settings
 from tests.support.postgresql import empty_database
 from tests.support.servicenow import DEMO, PASSWORD, USER, Instance, start_instance
@@ -157,6 +157,103 @@ def test_a_database_is_connected_by_what_it_declares(
     held = applied.ok("records", "tickets", "--where", "source_system=neo", "--json").json
     assert held["total"] == 80
     assert {record["state"] for record in held["records"]} <= {"1", "2", "3", "7"}
+
+
+def held_by(cli: Cli, external_id: str) -> str:
+    """The `sys_id` of a ticket that came from the system."""
+    found = cli.ok("records", "tickets", "--where", f"external_id={external_id}", "--json").json["records"]
+    return str(found[0]["sys_id"])
+
+
+def rows_of(url: str) -> dict[str, dict[str, Any]]:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        rows = {row["OrderNo"]: dict(row) for row in connection.execute(sa.select(ORDERS)).mappings()}
+    engine.dispose()
+    return rows
+
+
+def test_a_database_that_is_connected_both_ways_is_written_to(
+    applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_url(monkeypatch, filled)
+    found = connected(applied, "sql", "--direction", "both")
+    way = found["tickets"]["outbound"]
+    assert way["push"] == {"actions": ["create", "update"]}
+    assert {field["field"]: (field["column"], field["transform"]) for field in way["fields"]} == {
+        "OrderNo": ("number", "direct"),
+        "Subject": ("short_description", "direct"),
+        "Details": ("description", "direct"),
+        "Status": ("state", "value_map"),
+        "Prio": ("priority", "value_map"),
+        "Plant": ("location", "lookup"),
+        "Technician": ("assigned_to", "direct"),
+        "Created": ("opened_at", "date_format"),
+        "ModifiedAt": ("sys_updated_on", "direct"),
+    }
+    assert all(field["reason"] and 0.5 <= field["score"] <= 1 for field in way["fields"])
+    status = next(field for field in way["fields"] if field["field"] == "Status")
+    assert status["open_values"] == ["4", "6", "8"]
+    before = rows_of(filled)
+    sys_id = held_by(applied, "WO-00007")
+    applied.ok("edit", "tickets", sys_id, "state=2", "priority=1", "description=Seen", "opened_at=2026-02-03 04:05:06")
+    applied.ok("create", "tickets", "number=WO-90000", "short_description=Made in the hub", "state=1")
+    applied.ok("sync", "neo", "--outbound")
+    after = rows_of(filled)
+    created = START.replace(tzinfo=None).replace(month=2, day=3, hour=4, minute=5, second=6, microsecond=0)
+    changed = {"Status": "in progress", "Prio": 1, "Details": "Seen", "Created": created}
+    assert after["WO-00007"] == {**before["WO-00007"], **changed}
+    assert (after["WO-90000"]["Subject"], after["WO-90000"]["Status"]) == ("Made in the hub", "open")
+    assert {key: row for key, row in after.items() if key not in ("WO-00007", "WO-90000")} == {
+        key: row for key, row in before.items() if key != "WO-00007"
+    }
+    applied.ok("sync", "neo")
+    applied.ok("sync", "neo", "--outbound")
+    assert rows_of(filled) == after
+    assert applied.ok("records", "tickets", "--json").json["total"] == 81
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_view_is_not_written_to(applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sa.create_engine(filled)
+    with engine.begin() as connection:
+        connection.execute(sa.text('CREATE VIEW open_tickets AS SELECT * FROM "Work Orders" WHERE "Prio" < 3'))
+    engine.dispose()
+    connect_url(monkeypatch, filled)
+    words = ("connect", "sql", "--name", "neo", "--yes", "--direction", "both", "--key", "tickets=OrderNo")
+    answer = applied(*words, "--object", "open_tickets")
+    assert answer.code == 1
+    assert "tickets is not written to: open_tickets has no rows of its own" in answer.out
+    assert "No object of the system is written to" in answer.error
+    assert not (applied.include / "systems" / "neo.yaml").exists()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_person_sees_what_is_sent_and_may_keep_us_from_writing(
+    applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch, give: Callable[[str], None]
+) -> None:
+    connect_url(monkeypatch, filled)
+    give("\n".join(["Work Orders", "y", "n"]) + "\n")
+    answer = applied("connect", "sql", "--name", "neo", "--connection", "kwiksync_neo", "--direction", "both")
+    assert answer.code == 1
+    for said in ("tickets → Work Orders", "its words turned round", "no word is known for 4, 6, 8", "are created"):
+        assert said in answer.out, said
+    assert_fits(answer.out, ignore=("✓",))
+    assert "No object of the system is written to" in answer.error
+    assert not (applied.include / "systems" / "neo.yaml").exists()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_system_may_be_connected_to_be_written_to_only(
+    applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_url(monkeypatch, filled)
+    words = ("connect", "sql", "--name", "neo", "--yes", "--direction", "outbound", "--object", "Work Orders")
+    applied.ok(*words)
+    written = sorted(path.name for path in (applied.include / "mappings" / "neo").iterdir())
+    assert written == ["tickets.outbound.json"]
+    planned = applied.ok("plan", "neo", "--json").json["tables"]
+    assert [(table["direction"], table["action"]) for table in planned] == [("outbound", "new")]
 
 
 def test_a_query_is_connected_as_one_object(applied: Cli, filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +401,18 @@ def test_a_servicenow_instance_is_connected_by_its_dictionary(applied: Cli, inst
     assert applied.ok("records", "tickets", "--json").json["total"] == len(instance.records.all("incident"))
 
 
+def test_an_instance_that_is_connected_both_ways_is_written_to(applied: Cli, instance: Instance) -> None:
+    found = connected(applied, "servicenow", "--object", "incident", "--direction", "both")
+    way = found["tickets"]["outbound"]
+    assert way["push"]["actions"] == ["create", "update"]
+    assert not [field for field in way["fields"] if field["field"].startswith("sys_")]
+    first = applied.ok("records", "tickets", "--json").json["records"][0]
+    applied.ok("edit", "tickets", first["sys_id"], "short_description=Changed in the hub")
+    applied.ok("sync", "neo", "--outbound")
+    changed = [row for row in instance.records.all("incident") if row["short_description"] == "Changed in the hub"]
+    assert [row["sys_id"] for row in changed] == [first["external_id"]]
+
+
 def test_a_user_who_may_not_read_the_dictionary_connects_by_the_records(applied: Cli, instance: Instance) -> None:
     for table in ("sys_db_object", "sys_dictionary", "sys_choice"):
         instance.controls.deny_table(table)
@@ -381,6 +490,23 @@ def test_files_are_connected_as_they_are_written(applied: Cli, folder: Path) -> 
     )
 
 
+def test_a_folder_that_is_connected_both_ways_gets_files_of_what_changed(applied: Cli, folder: Path) -> None:
+    found = connected(applied, "files", "--object", "standorte_*.csv", "--direction", "both")
+    push = found["locations"]["outbound"]["push"]
+    assert (push["file"], push["columns"][:2]) == ("standorte_{time}_{digest}.csv", ["action", "Standort-Nr"])
+    first = applied.ok("records", "locations", "--where", "external_id=S4", "--json").json["records"][0]
+    applied.ok("edit", "locations", first["sys_id"], "city=Köln")
+    applied.ok("sync", "neo", "--outbound")
+    (written,) = (folder / "out").iterdir()
+    header, row = written.read_bytes().decode("cp1252").splitlines()
+    told = dict(zip(header.split(";"), row.split(";"), strict=True))
+    assert {name: told[name] for name in ("action", "Standort-Nr", "Ort")} == {
+        "action": "update",
+        "Standort-Nr": "S4",
+        "Ort": "Köln",
+    }
+
+
 def test_a_pattern_without_a_file_is_named(applied: Cli, folder: Path) -> None:
     answer = applied("connect", "files", "--name", "neo", "--yes", "--object", "places_*.csv=locations")
     assert answer.code == 1
@@ -414,7 +540,13 @@ def test_an_odata_service_is_connected_by_its_metadata(
     certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
     with closing(ODataServer(context, service)) as server:
         name_connection(monkeypatch, server.url(ROOT), login="u", password="a-token", extra={"ca_file": ca_file})
-        found = connected(applied, "odata", "--object", "Tickets")
+        found = connected(applied, "odata", "--object", "Tickets", "--direction", "both")
+        first = applied.ok("records", "tickets", "--json").json["records"][0]
+        applied.ok("edit", "tickets", first["sys_id"], "short_description=Changed in the hub")
+        applied.ok("sync", "neo", "--outbound")
+        changed = [key for key, entity in service.entities["Tickets"].items() if entity["name"] == "Changed in the hub"]
+    assert changed == [(first["external_id"],)]
+    assert found["tickets"]["outbound"]["push"]["actions"] == ["create", "update"]
     assert (found["tickets"]["key"]["field"], found["tickets"]["cursor"]["field"]) == ("ID", "changedAt")
     assert sources(found["tickets"]).items() >= {"short_description": "name", "due_date": "due"}.items()
     assert applied.ok("records", "tickets", "--json").json["total"] == 25
