@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,11 +14,15 @@ from starlette.concurrency import run_in_threadpool
 
 from kwiksync_ops.api.callers import Caller, Gateway
 from kwiksync_ops.api.problems import RefusedError, TooManyCallsError
+from kwiksync_ops.api.strangers import Strangers, is_noted
 from kwiksync_ops.clock import Clock, SystemClock
+from kwiksync_ops.errors import KwikSyncError
 from kwiksync_ops.services import access
 from kwiksync_ops.settings import Settings, read_settings
 from kwiksync_ops.storage.hub import Hub, open_hub
 from kwiksync_ops.vocabulary import CALLS_PER_MINUTE, Role
+
+log = logging.getLogger(__name__)
 
 KEY_HEADER = "X-Customer-Key"
 OWN_HEADER = "X-KWikSync-Request"
@@ -35,6 +40,7 @@ class Context:
     calls_per_minute: int = CALLS_PER_MINUTE
     looks_per_minute: int = LOOKS_PER_MINUTE
     given: Settings | None = None
+    strangers: Strangers = field(default_factory=Strangers)
     _hub: Hub | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,9 +79,9 @@ async def admit(request: Request, context: ContextDep) -> Caller:
         TooManyCallsError: more than 60 calls in any 60 seconds, over all workers.
     """
     caller = await identify(request, context)
-    if caller.means == "cookie" and request.method not in _SAFE:
-        _check_origin(request)
     await run_in_threadpool(_count, context, caller.name, request)
+    if caller.means == "cookie" and request.method not in _SAFE:
+        await run_in_threadpool(_check_origin, context, caller, request)
     await run_in_threadpool(check_role, context, caller, request)
     request.state.caller = caller
     return caller
@@ -95,7 +101,7 @@ AdminDep = Annotated[Caller, Depends(admit_admin)]
 
 def check_admin(context: Context, caller: Caller, request: Request) -> None:
     if not caller.is_admin:
-        _note_refusal(context, caller, request)
+        note_refusal(context, caller, request)
         raise RefusedError(
             f"{caller.name} is not an administrator of KWikSync.",
             status=HTTPStatus.FORBIDDEN,
@@ -106,7 +112,7 @@ def check_admin(context: Context, caller: Caller, request: Request) -> None:
 def check_role(context: Context, caller: Caller, request: Request) -> None:
     """Raises RefusedError for somebody who is known and may nothing."""
     if caller.role is None:
-        _note_refusal(context, caller, request)
+        note_refusal(context, caller, request)
         raise RefusedError(
             f"{caller.name} has none of KWikSync's roles.",
             status=HTTPStatus.FORBIDDEN,
@@ -121,20 +127,24 @@ async def identify(request: Request, context: Context) -> Caller:
         RefusedError: nobody, or with credentials that are not valid.
     """
     presented = request.headers.get(KEY_HEADER)
-    address = request.client.host if request.client else ""
     if presented is not None:
         found = await run_in_threadpool(
             partial(access.caller_of_key, context.hub, context.settings.secret_keys, presented, clock=context.clock)
         )
         if found is None:
-            await run_in_threadpool(_count, context, f"address:{address}", request)
-            await run_in_threadpool(partial(_audit_refusal, context, "unknown key", request))
+            await run_in_threadpool(_note_stranger, context, "unknown key", request)
+            await run_in_threadpool(_count, context, f"address:{_address(request)}", request)
             raise RefusedError(
                 "The Customer Key is not valid.", status=HTTPStatus.UNAUTHORIZED, remedy="Ask for a new one."
             )
         return Caller(f"key:{found.name}", Role(found.role), "key")
-    user = await context.gateway.user(request)
+    try:
+        user = await context.gateway.user(request)
+    except RefusedError:
+        await run_in_threadpool(_note_stranger, context, "bad token", request)
+        raise
     if user is None:
+        await run_in_threadpool(_note_stranger, context, "nobody", request)
         raise RefusedError(
             "Nobody is logged in.",
             status=HTTPStatus.UNAUTHORIZED,
@@ -143,10 +153,11 @@ async def identify(request: Request, context: Context) -> Caller:
     return user
 
 
-def _check_origin(request: Request) -> None:
+def _check_origin(context: Context, caller: Caller, request: Request) -> None:
     """A browser sends cookies along for any site; only our own pages can set a header of ours."""
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     if OWN_HEADER.lower() not in request.headers or site != "same-origin":
+        note_refusal(context, caller, request)
         raise RefusedError(
             "The call came with a cookie only, and may be another site's.",
             status=HTTPStatus.FORBIDDEN,
@@ -165,10 +176,25 @@ def _count(context: Context, name: str, request: Request) -> None:
         )
 
 
-def _note_refusal(context: Context, caller: Caller, request: Request) -> None:
-    _audit_refusal(context, caller.name, request)
+def note_refusal(context: Context, caller: Caller, request: Request) -> None:
+    """Somebody who is known tried what they may not do: into the audit trail."""
+    access.note_refusal(context.hub, _attempt(request), who=caller.name, clock=context.clock)
 
 
-def _audit_refusal(context: Context, who: str, request: Request) -> None:
-    what = f"{request.method} {request.url.path}"[:255]
-    access.note_refusal(context.hub, what, who=who, clock=context.clock)
+def _note_stranger(context: Context, who: str, request: Request) -> None:
+    """Refused whether or not it can be noted; a hub that is away is no reason to answer otherwise."""
+    attempts = context.strangers.count(_address(request), context.clock.monotonic())
+    if not is_noted(attempts):
+        return
+    try:
+        access.note_refusal(context.hub, _attempt(request), who=who, clock=context.clock, attempts=attempts)
+    except KwikSyncError as exc:
+        log.warning("An attempt of %s could not be noted in the audit trail. %s", who, exc)
+
+
+def _attempt(request: Request) -> str:
+    return f"{request.method} {request.url.path}"[:255]
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -23,8 +23,11 @@ def take_call(hub: Hub, caller: str, limit: int) -> Taken:
     return hub.write(lambda connection: api_calls.take(connection, name, limit))
 
 
-def note_refusal(hub: Hub, what: str, *, who: str, clock: Clock) -> None:
-    """Somebody tried what they may not do: into the audit trail."""
+def note_refusal(hub: Hub, what: str, *, who: str, clock: Clock, attempts: int = 1) -> None:
+    """Somebody tried what they may not do: into the audit trail. `attempts` of theirs in this minute, so far."""
+    details = {"attempts": attempts} if attempts > 1 else {}
     hub.write(
-        lambda connection: audit.append(connection, "access.refuse", what, who=who[:100], now=clock.now(), details={})
+        lambda connection: audit.append(
+            connection, "access.refuse", what, who=who[:100], now=clock.now(), details=details
+        )
     )

@@ -16,9 +16,9 @@ from kwiksync_ops.services.settings import change_setting
 from kwiksync_ops.storage import audit
 from kwiksync_ops.storage.audit import AuditFilter
 from kwiksync_ops.storage.hub import Hub
-from kwiksync_ops.storage.models import AUDIT
+from kwiksync_ops.testing import ManualClock
 from kwiksync_ops.vocabulary import Role
-from tests.support.api_server import ApiServer
+from tests.support.api_server import AirflowDouble, ApiServer
 
 ADMIN_ONLY = {
     ("DELETE", "/records/{table}/{sys_id}"),
@@ -93,19 +93,55 @@ def test_a_cookie_alone_changes_nothing(server: ApiServer) -> None:
     assert server.call("GET", "/status", headers=cookie).status_code == 200
 
 
-def test_refusals_stand_in_the_audit_trail(server: ApiServer, hub: Hub, secret_keys: tuple[str, ...]) -> None:
+def refusals(hub: Hub) -> list[tuple[str, str, int]]:
+    with hub.read() as connection:
+        rows = audit.search(connection, AuditFilter(action="access"), limit=99)
+    assert {row["details"]["from"] for row in rows} <= {"127.0.0.1"}
+    return [(row["who"], row["object"], row["details"].get("attempts", 1)) for row in reversed(rows)]
+
+
+def test_refusals_stand_in_the_audit_trail(
+    server: ApiServer, airflow: AirflowDouble, hub: Hub, secret_keys: tuple[str, ...]
+) -> None:
     server.call("GET", "/settings", who="user")
     server.call("GET", "/status", who="viewer")
+    server.call("POST", "/sync", headers={"Cookie": "_token=admin-token"}, json={"system": "erp"})
+    airflow.refuses = frozenset({"kwiksync_erp_inbound"})
+    server.call("POST", "/sync", who="user", json={"system": "erp"})
     server.call("GET", "/status", headers={"X-Customer-Key": "kwk_nonsense"})
-    with hub.read() as connection:
-        rows = connection.execute(AUDIT.select().where(AUDIT.c.action == "access.refuse")).mappings().all()
-        assert audit.verify(connection, (*secret_keys, "test-audit-key")) is None
-    assert [(row["who"], row["object"]) for row in rows] == [
-        ("user", "GET /settings"),
-        ("viewer", "GET /status"),
-        ("unknown key", "GET /status"),
+    assert refusals(hub) == [
+        ("user", "GET /settings", 1),
+        ("viewer", "GET /status", 1),
+        ("admin", "POST /sync", 1),
+        ("user", "POST /sync", 1),
+        ("unknown key", "GET /status", 1),
     ]
-    assert all("127.0.0.1" in row["details"] for row in rows)
+    with hub.read() as connection:
+        assert audit.verify(connection, (*secret_keys, "test-audit-key")) is None
+
+
+STRANGERS = {
+    "nobody": {},
+    "bad token": {"Authorization": "Bearer expired-token"},
+    "unknown key": {"X-Customer-Key": f"kwk_{'0' * 32}_{'x' * 43}"},
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_a_flood_of_attempts_is_a_few_rows_that_tell_how_many(
+    server: ApiServer, context: Context, hub: Hub, who: str
+) -> None:
+    clock = context.clock = ManualClock()
+
+    def attempt(times: int) -> None:
+        for _ in range(times):
+            assert server.call("GET", "/status", headers=STRANGERS[who]).status_code == 401
+
+    attempt(11)
+    assert refusals(hub) == [(who, "GET /status", 1), (who, "GET /status", 10)]
+    clock.advance(60)
+    attempt(1)
+    assert refusals(hub)[2:] == [(who, "GET /status", 1)]
 
 
 def test_every_kind_of_audited_call_tells_from_where_it_came(server: ApiServer, hub: Hub) -> None:
@@ -140,8 +176,7 @@ def test_guessed_keys_do_not_fill_the_audit_trail(server: ApiServer, context: Co
     context.calls_per_minute = 3
     guesses = [server.call("GET", "/status", headers={"X-Customer-Key": f"kwk_{n}"}) for n in range(5)]
     assert [answer.status_code for answer in guesses] == [401] * 3 + [429] * 2
-    with hub.read() as connection:
-        assert len(audit.search(connection, AuditFilter(action="access"), limit=9)) == 3
+    assert refusals(hub) == [("unknown key", "GET /status", 1)]
     assert server.call("GET", "/status", who="user").status_code == 200
 
 

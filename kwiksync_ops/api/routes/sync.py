@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from kwiksync_ops.api.callers import Caller, DagRun
-from kwiksync_ops.api.context import CallerDep, Context, ContextDep
+from kwiksync_ops.api.context import CallerDep, Context, ContextDep, note_refusal
 from kwiksync_ops.api.moments import Moment
 from kwiksync_ops.api.once import once
 from kwiksync_ops.api.problems import RefusedError
@@ -80,6 +80,7 @@ def start_sync(
     system = find_system(context.settings.include, body.system)
     dag_id, conf = _dag_of(system, body), _conf(system, body)
     if caller.means != "key" and not context.gateway.may_trigger(request, dag_id):
+        note_refusal(context, caller, request)
         raise RefusedError(
             f"Airflow does not let {caller.name} trigger {dag_id}.",
             status=HTTPStatus.FORBIDDEN,
