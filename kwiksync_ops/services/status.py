@@ -92,7 +92,7 @@ def status_document(found: Status, log: Sequence[Mapping[str, Any]] = ()) -> dic
 def run_document(row: Mapping[str, Any]) -> dict[str, Any]:
     """A Sync Log row, under the names of the product's columns."""
     named = {"table": row["table_name"], **row}
-    return {name: value for name, value in named.items() if name not in ("table_name", "place")}
+    return {name: value for name, value in named.items() if name != "table_name"}
 
 
 def is_stalled(row: Mapping[str, Any], status: Status) -> bool:

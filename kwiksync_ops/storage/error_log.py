@@ -142,9 +142,8 @@ def count_codes(connection: sa.Connection, run_id: str) -> dict[tuple[str, str],
 
 def read(connection: sa.Connection, sys_id: str) -> sa.RowMapping | None:
     """One row, by its sys_id or the beginning of it, if that names one row only."""
-    found = connection.execute(
-        ERROR_LOG.select().where(ERROR_LOG.c.sys_id.startswith(sys_id, autoescape=True)).limit(2)
-    )
+    begins, near = ERROR_LOG.c.sys_id.startswith(sys_id, autoescape=True), (sys_id, f"{sys_id}g")  # behind all digits
+    found = connection.execute(ERROR_LOG.select().where(begins, ERROR_LOG.c.sys_id.between(*near)).limit(2))
     rows = found.mappings().all()
     return rows[0] if len(rows) == 1 else None
 

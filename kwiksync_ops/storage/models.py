@@ -105,6 +105,7 @@ def _record_table(table: RecordTable) -> sa.Table:
         *columns,
         sa.UniqueConstraint("source_system", "external_id"),
         sa.Index(None, "sys_updated_on", "sys_id"),
+        _index_of_values("sys_deleted_on"),
         *_lookup_indexes(table),
     )
 
@@ -116,12 +117,12 @@ def _lookup_indexes(table: RecordTable) -> list[sa.Index]:
     """
     numbers = [sa.Index(None, column.name, "sys_id") for column in table.columns if column.name in _NUMBERS]
     references = [column.name for column in table.columns if column.type == ColumnType.REFERENCE]
-    return [*numbers, *map(_index_of_values, references)]
+    return [*numbers, *(_index_of_values(name, "sys_id") for name in references)]
 
 
-def _index_of_values(name: str) -> sa.Index:
+def _index_of_values(name: str, *others: str) -> sa.Index:
     has_value = sa.column(name).is_not(None)
-    return sa.Index(None, name, "sys_id", postgresql_where=has_value, sqlite_where=has_value)
+    return sa.Index(None, name, *others, postgresql_where=has_value, sqlite_where=has_value)
 
 
 RECORDS: dict[str, sa.Table] = {name: _record_table(table) for name, table in RECORD_TABLES.items()}
@@ -209,6 +210,7 @@ SYNC_LOG = _table(
     _text("who", 100, null=False),
     sa.UniqueConstraint("run_id", "direction", "table_name"),
     sa.Index(None, "started"),
+    sa.Index(None, "system", "direction", "table_name", "started"),
 )
 
 ERROR_LOG = _table(
@@ -234,6 +236,7 @@ ERROR_LOG = _table(
     _moment("resolved_on"),
     _text("resolved_by", 100),
     sa.Index(None, "occurred"),
+    sa.Index(None, "resolution", "occurred"),
     sa.Index(None, "run_id"),
     sa.Index(None, "system", "table_name", "external_id"),
 )

@@ -127,17 +127,21 @@ def read_window(
     sort: Sort,
     after: tuple[Any, str] | None = None,
     limit: int,
-    candidates: int,
+    candidates: int | None,
+    columns: Sequence[str] = (),
 ) -> Window:
-    """As `read_page`, but looks at no more than so many records, so that it takes no longer in a table of millions."""
+    """As `read_page`, but looks at no more than so many records, so that it takes no longer in a table of millions.
+
+    `candidates` None: at all of them. `columns`: those of the records; all, where none is named.
+    """
     records = RECORDS[table]
     where = _where(records, conditions, deleted=False)
     anchors = [_condition(records.c[each.field], each) for each in _anchors(records, conditions, sort)]
     rows: list[Mapping[str, Any]] = []
     for part in _parts(records, sort, after):
-        end = _nth(connection, records, [*part, *anchors], sort, candidates)
+        end = _nth(connection, records, [*part, *anchors], sort, candidates) if candidates else None
         bound = [_up_to(records, sort, end)] if end else []
-        rows += _read(connection, records, [*part, *bound, *where], sort, limit - len(rows))
+        rows += _read(connection, records, [*part, *bound, *where], sort, limit - len(rows), columns)
         if len(rows) == limit or end:
             return Window(rows, end if len(rows) < limit else None)
     return Window(rows, None)
@@ -179,10 +183,16 @@ def _anchors(records: sa.Table, conditions: Sequence[Condition | AnyOf], sort: S
 
 
 def _read(
-    connection: sa.Connection, records: sa.Table, where: Sequence[sa.ColumnElement[bool]], sort: Sort, limit: int
+    connection: sa.Connection,
+    records: sa.Table,
+    where: Sequence[sa.ColumnElement[bool]],
+    sort: Sort,
+    limit: int,
+    columns: Sequence[str] = (),
 ) -> list[Mapping[str, Any]]:
     """By an order that an index has: `where` asks for records with a value only, or for those without."""
-    wanted = records.select().where(*where).order_by(*_by_value(records, sort)).limit(limit)
+    named = [records.c[name] for name in (columns or records.c.keys())]
+    wanted = sa.select(*named).where(*where).order_by(*_by_value(records, sort)).limit(limit)
     return [dict(row) for row in connection.execute(wanted).mappings()]
 
 
@@ -244,8 +254,11 @@ def count_tables(connection: sa.Connection) -> list[TableCount]:
 
 
 def _count_table(connection: sa.Connection, name: str, records: sa.Table) -> TableCount:
-    standing = sa.func.count().filter(records.c.sys_deleted_on.is_(None))
-    row = connection.execute(sa.select(standing, sa.func.max(records.c.sys_updated_on))).one()
+    """All less the deleted ones: an index has either number, the table would be read as a whole for its difference."""
+    everything = sa.select(sa.func.count()).select_from(records)
+    deleted = everything.where(records.c.sys_deleted_on.is_not(None)).scalar_subquery()
+    newest = sa.select(sa.func.max(records.c.sys_updated_on)).scalar_subquery()
+    row = connection.execute(sa.select(everything.scalar_subquery() - deleted, newest)).one()
     return TableCount(name, row[0], row[1])
 
 

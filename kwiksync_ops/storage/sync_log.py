@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -165,24 +166,29 @@ def last_start(connection: sa.Connection, system: str, direction: str) -> dateti
     return connection.execute(sa.select(sa.func.max(SYNC_LOG.c.started)).where(*mine)).scalar()
 
 
+_OF_TABLE = ("system", "direction", "table_name")
+_NEWEST = (
+    SYNC_LOG.select()
+    .where(SYNC_LOG.c.mode != Mode.VERIFY)
+    .order_by(*(SYNC_LOG.c[name].desc() for name in (*_OF_TABLE, "started")))
+    .limit(1)
+)
+_NEWEST_BEFORE = _NEWEST.where(
+    sa.tuple_(*(SYNC_LOG.c[name] for name in _OF_TABLE)) < sa.tuple_(*map(sa.bindparam, _OF_TABLE))
+)
+
+
 def last_by_table(connection: sa.Connection) -> Sequence[sa.RowMapping]:
-    """The newest row of each system, direction and table; a verification is no sync."""
-    newest = (
-        sa.func.row_number()
-        .over(
-            partition_by=(SYNC_LOG.c.system, SYNC_LOG.c.direction, SYNC_LOG.c.table_name),
-            order_by=SYNC_LOG.c.started.desc(),
-        )
-        .label("place")
-    )
-    ranked = sa.select(SYNC_LOG, newest).where(SYNC_LOG.c.mode != Mode.VERIFY).subquery()
-    return (
-        connection.execute(
-            sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.system, ranked.c.direction, ranked.c.started)
-        )
-        .mappings()
-        .all()
-    )
+    """The newest row of each system, direction and table; a verification is no sync.
+
+    From each to the next by the index: it takes as long as there are tables, however long the log is.
+    """
+    rows: list[sa.RowMapping] = []
+    row = connection.execute(_NEWEST).mappings().first()
+    while row is not None:
+        rows.append(row)
+        row = connection.execute(_NEWEST_BEFORE, {name: row[name] for name in _OF_TABLE}).mappings().first()
+    return sorted(rows, key=itemgetter("system", "direction", "started"))
 
 
 def is_run(run: TableRun) -> tuple[sa.ColumnElement[bool], ...]:

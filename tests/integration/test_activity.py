@@ -95,6 +95,25 @@ def test_the_feed_goes_on_where_it_ended_and_tells_of_nobody_s_keys(hub: Hub) ->
     assert {event.run_id for event in fresh} == {"run-2"}
 
 
+def test_the_newest_sync_of_each_table_is_found_whatever_was_verified_since(hub: Hub) -> None:
+    for days in (3, 2, 1):
+        ran(hub, f"run-{days}", "assets", "tickets", at=NOW - timedelta(days=days))
+    ran(hub, "run-0", "tickets", at=NOW)
+    for system, way, run_id in (("erp", Direction.OUTBOUND, "out"), ("crm", Direction.INBOUND, "crm")):
+        run = TableRun(run_id, system, way, "assets")
+        hub.write(lambda connection, run=run: _log(connection, run, NOW, SyncStatus.SUCCESS, {}))
+    verified = SYNC_LOG.c.run_id.in_(("run-0", "out"))
+    hub.write(lambda connection: connection.execute(SYNC_LOG.update().where(verified).values(mode="verify")))
+    with hub.read() as connection:
+        rows = sync_log.last_by_table(connection)
+    found = [(row["system"], row["direction"], row["table_name"], row["run_id"]) for row in rows]
+    assert sorted(found) == [
+        ("crm", "inbound", "assets", "crm"),
+        ("erp", "inbound", "assets", "run-1"),
+        ("erp", "inbound", "tickets", "run-1"),
+    ]
+
+
 def test_open_errors_are_counted_by_system_table_and_code(hub: Hub) -> None:
     entries = [ErrorEntry("ERR_004", "no match", external_id=f"T{number}") for number in range(3)]
     closed = replace(entries[0], resolution="resolved")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 import requests
+import trustme
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
@@ -22,7 +23,12 @@ from kwiksync_ops.storage.models import AUDIT, ERROR_LOG
 from tests.pages.sample import Sample
 from tests.support.api_server import ApiServer
 
-ADMIN_ONLY = ("/settings", "/undo/{run_id:path}")
+ADMIN_ONLY = (
+    "/settings",
+    "/undo/{run_id:path}",
+    "/undo/plan/{run_id:path}",
+    "/mappings/{system}/{table}/edit",
+)
 EXPECTED = {"nobody": 401, "expired": 401, "viewer": 403, "user": 200, "admin": 200}
 
 
@@ -97,11 +103,14 @@ def test_no_page_holds_a_script_or_a_style_of_its_own(server: ApiServer, context
         assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", text), path
 
 
-def test_links_stay_below_the_prefix_that_the_app_is_served_under(context: Context) -> None:
-    for path in ("", "connections", "sync-log", "settings"):
-        links = re.findall(r'(?:href|src|action|data-url|data-live)="([^"#][^"]*)"', prefixed(context, path, "admin"))
-        assert links
-        assert {link for link in links if not link.startswith("/team/airflow/")} == set()
+def test_links_stay_below_the_prefix_that_the_app_is_served_under(
+    context: Context, sample: Sample, subtests: pytest.Subtests
+) -> None:
+    for path in paths(context, sample).values():
+        with subtests.test(path):
+            text = prefixed(context, path.removeprefix("/"), "admin")
+            links = re.findall(r'(?:href|src|action|data-url|data-live|data-find|data-then)="([^"#?][^"]*)"', text)
+            assert {link for link in links if not link.startswith("/team/airflow/")} == set()
     login = prefixed(context, "", "expired")
     assert "/team/airflow/api/v2/auth/login?next=%2Fteam%2Fairflow%2F" in login
 
@@ -135,6 +144,30 @@ def test_who_looks_too_often_is_told_to_wait(server: ApiServer, context: Context
     assert 1 <= int(last.headers["Retry-After"]) <= 61
     assert "Too many pages at once" in last.text
     assert get(server, "/", "admin").status_code == 200
+
+
+def test_several_workers_of_the_api_server_tell_the_same(
+    server: ApiServer, context: Context, sample: Sample, certificate_authority: trustme.CA, ca_file: str
+) -> None:
+    """What one of them showed, another goes on with: nothing that a page needs is in one worker's memory alone."""
+    apart = Context(context.gateway, calls_per_minute=context.calls_per_minute, given=context.given)
+    other = ApiServer(apart, certificate_authority, ca_file)
+    try:
+        place = get(server, "/connections/activity").headers["X-Last"]
+        assert get(other, f"/connections/activity?after={place}").headers["X-Last"] == place
+        changed = {"short_description": "Told to another worker"}
+        assert server.call("PATCH", f"/records/tickets/{sample.ticket}", who="user", json=changed).status_code == 200
+        assert "Told to another worker" in get(other, f"/records/tickets/{sample.ticket}").text
+        assert "Undo this run?" in get(server, f"/undo/{sample.runs[-1]}", "admin").text
+        while "X-Done" not in (plan := get(other, f"/undo/plan/{sample.runs[-1]}", "admin")).headers:
+            pass
+        assert "What it changed in the hub" in plan.text
+        following = re.findall(
+            r'href="/pages(/records/tickets\?[^"]*cursor=[^"]*)"', get(server, "/records/tickets").text
+        )
+        assert "Tickets" in get(other, following[0].replace("&amp;", "&")).text
+    finally:
+        other.close()
 
 
 GARBAGE = [

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
 from playwright.sync_api import expect
 
+from kwiksync_ops.api.pages import undo
 from kwiksync_ops.services.errors import find_errors
 from kwiksync_ops.services.status import run_rows
 from kwiksync_ops.storage.hub import Hub
@@ -54,6 +58,32 @@ def test_an_undo_says_what_it_comes_to_and_is_done(look: Look, sample: Sample, s
     rows = run_rows(sample_hub, f"undo_{sample.runs[-1]}")
     assert sum(row["updated"] + row["deleted"] for row in rows) > 100
     expect(look.go(f"sync-log/{sample.runs[-1]}").locator("main")).to_contain_text("This run was undone by")
+
+
+def test_a_plan_that_takes_long_is_shown_when_it_is_there(
+    look: Look, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, plan_undo = threading.Event(), undo.plan_undo
+    monkeypatch.setattr(undo, "plan_undo", lambda *given, **named: gate.wait(60) and plan_undo(*given, **named))
+    look.as_("admin")
+    page = look.go(f"undo/{sample.runs[-1]}")
+    expect(page.locator("main")).to_contain_text("the plan is shown here as soon as it is made")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    gate.set()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    expect(page.locator("section:has(#plan) tbody tr")).not_to_have_count(0)
+    assert look.complaints == []
+
+
+def test_why_a_run_can_t_be_undone_is_told_however_long_that_takes(
+    look: Look, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, plan_undo = threading.Event(), undo.plan_undo
+    monkeypatch.setattr(undo, "plan_undo", lambda *given, **named: gate.wait(60) and plan_undo(*given, **named))
+    look.as_("admin")
+    page = look.go("undo/kwiksync_erp_inbound/none")
+    gate.set()
+    expect(page.locator("main .fault")).to_contain_text("There is no run 'kwiksync_erp_inbound/none'.")
 
 
 def test_a_user_is_offered_no_undo(look: Look, sample: Sample) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from kwiksync_ops.api.pages.world import COASTS, LAKES, Ring
 
@@ -78,12 +78,9 @@ def _spot(places: Sequence[Place], frame: _Frame) -> Markup:
     radius = min(5 + len(places) ** 0.5 * 1.5, 26.0)
     names = ", ".join(place.name for place in places[:5])
     title = names if len(places) <= 5 else f"{names} and {len(places) - 5:,} more"
-    number = (
-        Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y + 4, len(places)) if len(places) > 9 else Markup("")
-    )
-    return Markup('<g class="spot"><title>{}</title><circle cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>{}</g>').format(
-        title, x, y, radius, number
-    )
+    number = f'<text x="{x:.1f}" y="{y + 4:.1f}">{len(places)}</text>' if len(places) > 9 else ""
+    circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
+    return Markup(f'<g class="spot"><title>{escape(title)}</title>{circle}{number}</g>')  # noqa: S704  # all else is ours
 
 
 @cache

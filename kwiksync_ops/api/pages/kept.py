@@ -35,8 +35,8 @@ class Kept(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self) -> T | None:
-        (value,) = all_of(self)
-        return value
+        all_of(self)
+        return self.value
 
     def renewed(self) -> Future[None] | None:
         """The read that is under way, begun now where the value is old; None where it is new."""

@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from kwiksync_ops.api.context import Context, ContextDep
+from kwiksync_ops.api.context import Context
 from kwiksync_ops.api.pages.access import AdminLookDep
 from kwiksync_ops.api.pages.kept import FIRST_WAIT_S
 from kwiksync_ops.api.pages.layout import show
@@ -50,7 +50,7 @@ class Plans:
 
 
 @router.get("/plan/{run_id:path}")
-def read_plan(request: Request, run_id: str, context: ContextDep, admin: AdminLookDep) -> HTMLResponse:
+def read_plan(request: Request, run_id: str, admin: AdminLookDep) -> HTMLResponse:
     """The plan alone, as soon as it is there."""
     plans: Plans = request.app.state.plans
     try:
@@ -64,7 +64,7 @@ def read_plan(request: Request, run_id: str, context: ContextDep, admin: AdminLo
 
 
 @router.get("/{run_id:path}")
-def read_undo(request: Request, run_id: str, context: ContextDep, admin: AdminLookDep) -> HTMLResponse:
+def read_undo(request: Request, run_id: str, admin: AdminLookDep) -> HTMLResponse:
     plans: Plans = request.app.state.plans
     plan = plans.find(run_id, admin.name, anew=True)
     return show(request, "undo.html", title=f"Undo {run_id}", run_id=run_id, plan=plan, fault=None, shown=SHOWN)
