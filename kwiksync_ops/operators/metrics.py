@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.observability import stats
+
+if TYPE_CHECKING:
+    from kwiksync_ops.storage.sync_log import TableRun
 
 _RECORDS = ("processed", "created", "updated", "unchanged", "deleted", "failed")
 
@@ -25,6 +28,13 @@ def emit(rows: Sequence[Mapping[str, Any]], codes: Mapping[tuple[str, str], int]
             stats.gauge("kwiksync.watermark.lag_s", lag_s, tags=tags)
     for (table, code), number in codes.items():
         stats.incr(f"kwiksync.errors.{code}", number, tags={"table": table})
+
+
+def emit_wait(of: TableRun, seconds: float) -> None:
+    """A call had to wait until the call limit had one free."""
+    tags = {"system": of.system, "direction": str(of.direction), "table": of.table}
+    stats.incr("kwiksync.call_limit.waits", 1, tags=tags)
+    stats.timing("kwiksync.call_limit.wait", timedelta(seconds=seconds), tags=tags)
 
 
 def _lag_s(watermark: str | None, now: datetime) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,9 +111,10 @@ def credentials_of(sync: TableSync) -> Credentials:
 def opened_source(sync: TableSync, credentials: Credentials) -> Iterator[Source]:
     """The system, called at most so many times a minute; a wait keeps the lease."""
     from kwiksync_ops.connectors.registry import open_source
+    from kwiksync_ops.operators.metrics import emit_wait
     from kwiksync_ops.services.sync import open_limited
 
-    with closing(open_limited(open_source, sync, credentials)) as source:
+    with closing(open_limited(open_source, sync, credentials, partial(emit_wait, sync.key))) as source:
         yield source
 
 
@@ -120,9 +122,10 @@ def opened_source(sync: TableSync, credentials: Credentials) -> Iterator[Source]
 def opened_target(sync: TableSync, credentials: Credentials) -> Iterator[Target]:
     """The system to write to, as `opened_source`."""
     from kwiksync_ops.connectors.registry import open_target
+    from kwiksync_ops.operators.metrics import emit_wait
     from kwiksync_ops.services.sync import open_limited
 
-    with closing(open_limited(open_target, sync, credentials)) as target:
+    with closing(open_limited(open_target, sync, credentials, partial(emit_wait, sync.key))) as target:
         yield target
 
 

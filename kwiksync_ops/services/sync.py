@@ -202,10 +202,15 @@ def _sync_table(sync: TableSync, credentials: Credentials) -> Counts:
         return deletes.bring_in(sync, source) if deletes.is_wanted(sync) else counts
 
 
-def open_limited(open_it: Callable[..., T], sync: TableSync, credentials: Credentials) -> T:
-    """The system, called so often at most as it allows; a wait for a free call keeps the lease."""
+def open_limited(
+    open_it: Callable[..., T],
+    sync: TableSync,
+    credentials: Credentials,
+    waited: Callable[[float], None] = lambda _seconds: None,
+) -> T:
+    """The system, called so often at most as it allows. A wait for a call keeps the lease, and `waited` is told of it."""
     system, clock = sync.run.system, LeaseKeepingClock(sync.clock, sync.renew)
-    limiter = HubCallLimiter(sync.hub, system.system, system.limits.calls_per_minute, clock)
+    limiter = HubCallLimiter(sync.hub, system.system, system.limits.calls_per_minute, clock, waited)
     return open_it(system.kind, credentials, system.options, limiter, clock)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,8 @@ from kwiksync_ops.storage.hub import Hub, now_s
 from kwiksync_ops.storage.locks import serialize
 from kwiksync_ops.storage.models import API_CALL
 
+Waited = Callable[[float], None]
+
 CALL_BOUND_S = 150.0
 """How long a call that never reported its end is taken to be under way."""
 
@@ -22,13 +24,15 @@ class HubCallLimiter:
     """An exact sliding log. A call counts from its start, and for 60 seconds after its *end*.
 
     What the system sees lies between the two, so no 60 seconds at the system hold more than the limit.
+    `waited` is told of each call that had to wait, and how many seconds.
     """
 
-    def __init__(self, hub: Hub, system: str, limit: int, clock: Clock) -> None:
+    def __init__(self, hub: Hub, system: str, limit: int, clock: Clock, waited: Waited = lambda _seconds: None) -> None:
         self._hub = hub
         self._system = system
         self._limit = limit
         self._clock = clock
+        self._waited = waited
         self.calls = 0
 
     @contextmanager
@@ -41,11 +45,16 @@ class HubCallLimiter:
             self._hub.write(lambda connection: _end(connection, call_id))
 
     def _wait_for_call(self) -> int:
+        began_s = None
         while True:
             call_id, wait_s = self._hub.write(lambda connection: _begin(connection, self._system, self._limit))
             if call_id is not None:
-                return call_id
+                break
+            began_s = self._clock.monotonic() if began_s is None else began_s
             self._clock.sleep(max(wait_s, 0.01))
+        if began_s is not None:
+            self._waited(self._clock.monotonic() - began_s)
+        return call_id
 
 
 def used(connection: sa.Connection, system: str) -> int:
