@@ -208,7 +208,7 @@ def open_limited(
     credentials: Credentials,
     waited: Callable[[float], None] = lambda _seconds: None,
 ) -> T:
-    """The system, called so often at most as it allows. A wait for a call keeps the lease, and `waited` is told of it."""
+    """The system, called so often at most as it allows. A wait keeps the lease; `waited` is told how long it was."""
     system, clock = sync.run.system, LeaseKeepingClock(sync.clock, sync.renew)
     limiter = HubCallLimiter(sync.hub, system.system, system.limits.calls_per_minute, clock, waited)
     return open_it(system.kind, credentials, system.options, limiter, clock)
