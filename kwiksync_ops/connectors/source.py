@@ -22,6 +22,9 @@ class Position:
 KnownFiles = Callable[[Sequence[str]], Mapping[str, FileMark]]
 """Those of the named files that earlier reads of the table were done with, as they were then."""
 
+NoteGone = Callable[[Callable[[str], bool]], None]
+"""Takes what tells of a file's name whether the place, listed whole, has it no more."""
+
 
 @dataclass(frozen=True)
 class ReadRequest:
@@ -37,6 +40,7 @@ class ReadRequest:
         until: read nothing that changed later, where the source can be asked so.
         resume: go on after the page that carried this token. The token keeps its own `since`, `until` and page size.
         known_files: where it is given, a system of files is read by it and not by `since`: each file once.
+        note_gone: called once a place of files was listed whole.
         rereads: also files that are known are read.
         options: the connector's options, system and table merged; they win over those that the source was opened with.
     """
@@ -51,6 +55,7 @@ class ReadRequest:
     until: datetime | None = None
     resume: ResumeToken | None = None
     known_files: KnownFiles | None = None
+    note_gone: NoteGone | None = None
     rereads: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 

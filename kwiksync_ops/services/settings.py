@@ -39,6 +39,7 @@ KNOWN: Mapping[str, Known] = {
     "retention.error_log_days": Known(180, "The same for Error Log rows that are not open.", 1, 36_500),
     "retention.history_days": Known(365, "The same for field history; what is older can't be undone.", 1, 36_500),
     "retention.outbox_days": Known(90, "The same for deliveries that ended.", 1, 36_500),
+    "retention.file_marks_days": Known(90, "So long the hub knows files that are gone from their folder.", 1, 36_500),
     "audit.anchor": Known(
         "",
         "Where the audit trail's anchors are kept: file:///folder or s3://bucket; empty: KWikSync's home.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from kwiksync_ops.batch import FileMark
@@ -16,6 +17,7 @@ from kwiksync_ops.mapping.compiler import CompiledMapping, compile_mapping
 from kwiksync_ops.mapping.outbound import CompiledOutbound, compile_outbound
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services.configuration import applied_mapping
+from kwiksync_ops.services.settings import read_settings_of
 from kwiksync_ops.storage import checkpoints, file_marks, lease, sync_log
 from kwiksync_ops.storage.checkpoints import Watermark
 from kwiksync_ops.storage.history import Author
@@ -158,6 +160,7 @@ class TableSync:
             since=self._since(),
             until=self.run.until,
             known_files=self._known_files if self.takes_files else None,
+            note_gone=self._note_gone if self.takes_files else None,
             rereads=self.rereads_files,
             options=self.table.options,
         )
@@ -178,6 +181,16 @@ class TableSync:
     def _known_files(self, names: Sequence[str]) -> Mapping[str, FileMark]:
         with self.hub.read() as connection:
             return file_marks.read(connection, self.key.system, self.key.table, names)
+
+    def _note_gone(self, is_gone: Callable[[str], bool]) -> None:
+        """Forget files that are away for long, so that the hub does not keep every name there ever was."""
+        system, table, now = self.key.system, self.key.table, self.clock.now()
+        with self.hub.read() as connection:
+            gone = [name for name in file_marks.names(connection, system, table) if is_gone(name)]
+            days = int(read_settings_of(connection, "retention.")["file_marks_days"])
+        before = now - timedelta(days=days)
+        if gone and not self.is_preview:
+            self.hub.write(partial(file_marks.note_gone, system=system, table=table, gone=gone, now=now, before=before))
 
     def _since(self) -> Position | None:
         if self.run.since:

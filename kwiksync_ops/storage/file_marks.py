@@ -16,6 +16,11 @@ from kwiksync_ops.storage.sync_log import TableRun
 _NAMES = 500
 """So many names are asked for at once."""
 
+GONE = "gone"
+"""The version of a file that was not there at the last look: none that is there has it.
+
+Should the file come back, it is opened, and its content tells that it was read.
+"""
 _UPDATED = ("version", "digest", "is_rejected", "run_id", "sys_updated_on")
 
 
@@ -41,6 +46,31 @@ def read(connection: sa.Connection, system: str, table: str, names: Sequence[str
         rows = connection.execute(sa.select(*columns).where(*_of(system, table), some))
         found |= {row.name: FileMark(*row) for row in rows}
     return found
+
+
+def names(connection: sa.Connection, system: str, table: str) -> list[str]:
+    """Of all files that have a mark."""
+    return list(connection.scalars(sa.select(FILE_MARK.c.name).where(*_of(system, table))))
+
+
+def note_gone(
+    connection: sa.Connection, system: str, table: str, gone: Sequence[str], *, now: datetime, before: datetime
+) -> None:
+    """Note of files that they are gone, and forget those that are since `before`.
+
+    One mark is kept whatever happens: it tells that the table was read.
+    """
+    mark, of = FILE_MARK.c, _of(system, table)
+    for start in range(0, len(gone), _NAMES):
+        some = mark.name.in_(gone[start : start + _NAMES])
+        newly = FILE_MARK.update().where(*of, some, mark.version != GONE)
+        connection.execute(newly.values(version=GONE, sys_updated_on=now))
+    those_there_first = (mark.version == GONE, mark.sys_updated_on.desc(), mark.name.desc())
+    kept = connection.scalar(sa.select(mark.name).where(*of).order_by(*those_there_first).limit(1))
+    for start in range(0, len(gone), _NAMES):
+        some = mark.name.in_(gone[start : start + _NAMES])
+        old = (mark.version == GONE, mark.sys_updated_on < before, mark.name != kept)
+        connection.execute(FILE_MARK.delete().where(*of, some, *old))
 
 
 def has_any(connection: sa.Connection, system: str, table: str) -> bool:

@@ -6,7 +6,8 @@ import gzip
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Depot:
     options: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
     runs: int = 0
+    clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
         self.folder = self.place / "in"
@@ -77,8 +79,8 @@ class Depot:
         self.runs += 1
         run = Run(run_id or f"run-{self.runs}", self.spec, Trigger.CLI, mode, "tester")
         token = take_lease(self.hub, run.run_id)
-        sync = TableSync(self.hub, run, self.spec.tables[0], ManualClock(), token)
-        source = open_source("files", Credentials(self.folder.as_uri()), self.spec.options, Unlimited(), ManualClock())
+        sync = TableSync(self.hub, run, self.spec.tables[0], self.clock, token)
+        source = open_source("files", Credentials(self.folder.as_uri()), self.spec.options, Unlimited(), self.clock)
         try:
             return self._steps(sync, source)
         finally:
@@ -134,6 +136,71 @@ def test_a_file_that_was_only_touched_or_copied_anew_is_not_read_again(depot: De
     path.unlink()
     path.write_bytes(content)
     assert depot.sync().processed == 0
+
+
+def days_later(depot: Depot, days: int) -> None:
+    depot.clock.advance(timedelta(days=days).total_seconds())
+    depot.sync()
+
+
+def test_a_file_that_is_gone_for_long_is_forgotten(depot: Depot) -> None:
+    gone, _ = depot.put("assets_1.csv", 1), depot.put("assets_2.csv", 2)
+    (depot.folder / "assets_3.csv").write_text("number\n1\n")
+    depot.sync()
+    gone.unlink()
+    (depot.folder / "rejected" / "assets_3.csv").unlink()
+    days_later(depot, 400)
+    assert depot.marks() == {"assets_1.csv": False, "assets_2.csv": False, "rejected/assets_3.csv": True}
+    days_later(depot, 89)
+    assert len(depot.marks()) == 3
+    days_later(depot, 2)
+    assert depot.marks() == {"assets_2.csv": False}
+    assert len(depot.assets()) == 2
+
+
+def test_a_file_that_comes_back_in_time_is_not_read_again(depot: Depot) -> None:
+    depot.put("assets_2.csv", 2)
+    content = depot.put("assets_1.csv", 1).read_bytes()
+    depot.sync()
+    (depot.folder / "assets_1.csv").unlink()
+    days_later(depot, 1)
+    (depot.folder / "assets_1.csv").write_bytes(content)
+    assert depot.sync().processed == 0
+    days_later(depot, 400)
+    (depot.folder / "assets_1.csv").unlink()
+    days_later(depot, 1)
+    assert depot.marks() == {"assets_1.csv": False, "assets_2.csv": False}
+
+
+def test_the_last_mark_stays_since_it_tells_that_the_table_was_read(depot: Depot) -> None:
+    for number in (1, 2):
+        depot.put(f"assets_{number}.csv", number)
+    depot.sync()
+    for number in (1, 2):
+        (depot.folder / f"assets_{number}.csv").unlink()
+    days_later(depot, 1)
+    days_later(depot, 200)
+    assert list(depot.marks()) == ["assets_2.csv"]
+
+
+def test_files_that_another_pattern_means_are_not_taken_for_gone(hub: Hub, tmp_path: Path) -> None:
+    depot = Depot(hub, tmp_path)
+    depot.put("assets_1.csv", 1)
+    depot.sync()
+    narrower = replace(depot.spec.tables[0], source="assets_2*.csv")
+    depot.spec = replace(depot.spec, tables=(narrower,))
+    days_later(depot, 1)
+    days_later(depot, 200)
+    assert list(depot.marks()) == ["assets_1.csv"]
+
+
+def test_a_preview_forgets_nothing(depot: Depot) -> None:
+    depot.put("assets_1.csv", 1)
+    depot.put("assets_2.csv", 2)
+    depot.sync()
+    (depot.folder / "assets_1.csv").unlink()
+    depot.sync(Mode.PREVIEW)
+    assert {row["version"] == "gone" for row in rows_of(depot.hub, FILE_MARK)} == {False}
 
 
 def test_new_content_is_read_though_name_size_and_modification_time_are_as_before(depot: Depot) -> None:

@@ -115,7 +115,8 @@ class FilesDiscovery:
         return not is_aside and own.format_of(file.name) is not None
 
     def _newest(self, name: str, options: FilesOptions) -> FileInfo:
-        found = candidates(self._place, Pattern(name), options, self._clock)
+        pattern = Pattern(name)
+        found = candidates(pattern.listed(self._place), pattern, options, self._clock)
         if not found:
             raise ConfigurationError(
                 f"No file of {self._place.url} is meant by {name!r}.",

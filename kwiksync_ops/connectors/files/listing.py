@@ -33,6 +33,10 @@ class Pattern:
         self.folder = "/".join(self._parts[:fixed])
         self.is_deep = len(self._parts) - fixed > 1
 
+    def listed(self, place: Place) -> list[FileInfo]:
+        """The files of the folder in which all that are meant lie."""
+        return place.files(self.folder, deep=self.is_deep)
+
     def means(self, name: str) -> bool:
         return _means(self._parts, tuple(name.split("/")))
 
@@ -45,12 +49,11 @@ def _means(pattern: Sequence[str], parts: Sequence[str]) -> bool:
     return fnmatchcase(parts[0], pattern[0]) and _means(pattern[1:], parts[1:])
 
 
-def candidates(place: Place, pattern: Pattern, options: FilesOptions, clock: Clock) -> list[FileInfo]:
-    """The files that the pattern means and that have their done-marker, if one is asked for, in order.
+def candidates(listed: Sequence[FileInfo], pattern: Pattern, options: FilesOptions, clock: Clock) -> list[FileInfo]:
+    """Of the files of the pattern's folder those that it means and that have their done-marker, if one is asked for.
 
-    Those that changed within `min_age_s` are not among them.
+    They are in order; those that changed within `min_age_s` are not among them.
     """
-    listed = place.files(pattern.folder, deep=pattern.is_deep)
     names = {file.name for file in listed}
     newest = clock.now() - timedelta(seconds=options.min_age_s)
     found = [
@@ -79,7 +82,7 @@ def settled(place: Place, pattern: Pattern, options: FilesOptions, clock: Clock,
     if all(file.touched and file.touched <= quiet for file in new):
         return new
     clock.sleep(options.settle_s)
-    again = {file.name: file.version for file in place.files(pattern.folder, deep=pattern.is_deep)}
+    again = {file.name: file.version for file in pattern.listed(place)}
     kept = [file for file in new if again.get(file.name) == file.version]
     for file in new:
         if again.get(file.name) != file.version:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,12 +53,9 @@ def set_aside(place: Place, folder: str, source: str, bad: BadFile, now: datetim
     return BadFile(new, bad.file, bad.message, bad.digest)
 
 
-def lying_aside(place: Place, folder: str, pattern: Pattern) -> Iterator[tuple[str, FileInfo]]:
-    """Files in the folder that the pattern means, by the name of their reason."""
-    if not folder:
-        return
+def lying_aside(listed: Mapping[str, FileInfo], folder: str, pattern: Pattern) -> Iterator[tuple[str, FileInfo]]:
+    """Of the folder's files those that the pattern means, by the name of their reason."""
     folder = folder.strip("/")
-    listed = {file.name: file for file in place.files(folder, deep=True)}
     for name, file in listed.items():
         inner = name.removeprefix(f"{folder}/")
         if f"{name}{REASON}" in listed and (pattern.means(inner) or pattern.means(inner.partition("/")[2])):

@@ -130,11 +130,11 @@ class _Read:
 
     def _parts(self) -> Iterator[_Part]:
         known = self._request.known_files
-        if known and self._at.page == 0:
-            yield from self._unreported()
-        found = [
-            file for file in candidates(self._place, self._pattern, self._options, self._clock) if self._is_ahead(file)
-        ]
+        aside = self._aside() if known and self._at.page == 0 else {}
+        yield from self._unreported(aside)
+        listed = self._pattern.listed(self._place)
+        self._note_gone({*aside, *(file.name for file in listed)})
+        found = [file for file in candidates(listed, self._pattern, self._options, self._clock) if self._is_ahead(file)]
         marks = known([file.name for file in found]) if known else {}
         if self._window and self._is_filtered and self._by_file_time:
             found = [file for file in found if self._window.holds_time(file.modified)]
@@ -221,11 +221,26 @@ class _Read:
         part = _bad_part(bad.name, moved)
         return self._left(bad.file, part)
 
-    def _unreported(self) -> Iterator[_Part]:
+    def _aside(self) -> dict[str, FileInfo]:
+        """What lies in the folder of the files that were set aside, by name."""
+        folder = self._options.rejected_folder.strip("/")
+        return {file.name: file for file in self._place.files(folder, deep=True)} if folder else {}
+
+    def _note_gone(self, there: set[str]) -> None:
+        """Once a read. Only of files that would have been listed it can be told that they are gone."""
+        rejected = self._options.rejected_folder.strip("/")
+
+        def is_gone(name: str) -> bool:
+            is_listed = self._pattern.means(name) or (rejected != "" and name.startswith(f"{rejected}/"))
+            return is_listed and name not in there
+
+        if self._request.note_gone and self._at.page == 0:
+            self._request.note_gone(is_gone)
+
+    def _unreported(self, listed: Mapping[str, FileInfo]) -> Iterator[_Part]:
         """Files that were moved away by a read that ended before the hub knew of it."""
         known = self._request.known_files
-        folder = self._options.rejected_folder
-        aside = list(set_aside.lying_aside(self._place, folder, self._pattern))
+        aside = list(set_aside.lying_aside(listed, self._options.rejected_folder, self._pattern))
         marks = known([file.name for _, file in aside]) if known else {}
         for reason_name, file in aside:
             if file.name in marks:
