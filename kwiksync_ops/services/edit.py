@@ -141,15 +141,17 @@ def _value(column: Column | None, value: Any) -> Any:
 
 
 def _check_references(connection: Connection, table: RecordTable, values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        column = table.column(name)
-        if value is None or column is None or column.type != ColumnType.REFERENCE or not column.references:
-            continue
-        if not edits.exists(connection, column.references, value):
-            raise ValidationError(
-                f"{name} refers to a record of {column.references}, and there is none with the sys_id {value!r}.",
-                remedy=f"Take a sys_id from kwiksync records {column.references}.",
-            )
+    """Raises ValidationError, which names all records that are referred to and do not exist."""
+    faults = [
+        f"{column.name} refers to a record of {column.references}, and there is none with the sys_id {value!r}"
+        for column in table.columns
+        if column.type == ColumnType.REFERENCE and column.references and (value := values.get(column.name)) is not None
+        if not edits.exists(connection, column.references, value)
+    ]
+    if faults:
+        raise ValidationError(
+            "; ".join(faults), remedy="Nothing was changed; take a sys_id from the table that is named.", fields=faults
+        )
 
 
 def _missing(table: RecordTable, sys_id: str, *, is_deleted: bool = False) -> ConfigurationError:

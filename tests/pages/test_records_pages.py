@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from kwiksync_ops.api.pages import records as records_pages
 from kwiksync_ops.clock import SystemClock
@@ -59,6 +59,7 @@ def test_each_page_in_every_theme_and_size(look: Look, sample_hub: Hub, ticket: 
         "record-project": address(project, "projects"),
         "record-location": address(location, "locations"),
         "record-edit": address(ticket) + "/edit",
+        "record-new": f"records/tickets/new?project={project['sys_id']}&priority=2",
         "nothing": "records/tickets?state=nothing",
     }.items():
         with subtests.test(name):
@@ -193,6 +194,60 @@ def test_an_edit_is_saved_and_stands_in_the_history(look: Look, ticket: Any) -> 
     assert look.complaints == []
 
 
+def test_a_record_is_made_of_what_is_filled_in(look: Look, sample_hub: Hub) -> None:
+    (project,) = some(sample_hub, "projects")
+    page = look.go(f"records/tickets?project={project['sys_id']}")
+    page.get_by_role("link", name="New ticket").click()
+    expect(page.get_by_label("Project")).to_have_value(project["sys_id"])
+    expect(page.locator("#field-project-note")).to_contain_text(project["number"])
+    page.get_by_label("Number").fill("TKT-NEW")
+    page.get_by_label("Short description").fill("Ada's <b>pump</b> leaks")
+    page.get_by_label("Due date").fill("2026-02-03T04:05:06")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("#said")).to_contain_text("It is made.")
+    expect(page.locator("h1")).to_have_text("TKT-NEW Ada's <b>pump</b> leaks")
+    (made,) = some(sample_hub, "tickets", Condition("number", "=", "TKT-NEW"))
+    assert (made["project"], made["sys_created_by"], made["active"]) == (project["sys_id"], "user", True)
+    assert page.url.endswith(made["sys_id"])
+    expect(page.locator(".events li")).to_contain_text("created by user")
+    assert look.complaints == []
+
+
+def test_what_keeps_a_record_from_being_made_stands_beside_each_field_with_its_code(
+    look: Look, sample_hub: Hub
+) -> None:
+    before = count(sample_hub, "tickets")
+    page = look.go("records/tickets/new")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("#edit-fault")).to_contain_text("Nothing is filled in yet.")
+    page.get_by_label("Number").fill("TKT-NEW")
+    page.get_by_label("Project").fill("nobody")
+    page.get_by_label("Location").fill("nowhere")
+    page.get_by_role("button", name="Make it").click()
+    for name, value in (("project", "nobody"), ("location", "nowhere")):
+        expect(page.locator(f"#field-{name}-fault")).to_contain_text(re.compile(f"^ERR_008 .* the sys_id '{value}'"))
+    expect(page.get_by_label("Project")).to_be_focused()
+    expect(page.get_by_label("Number")).to_have_value("TKT-NEW")
+    assert found_by_axe(page) == []
+    assert count(sample_hub, "tickets") == before
+
+
+def test_a_record_whose_answer_was_lost_is_made_once(look: Look, sample_hub: Hub) -> None:
+    page = look.go("records/locations/new")
+    page.get_by_label("Name").fill("Dam 3")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/records/locations", lose, times=1)
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("#edit-fault")).to_contain_text("The server can't be reached.")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("h1")).to_have_text("Dam 3")
+    assert count(sample_hub, "locations", Condition("name", "=", "Dam 3")) == 1
+
+
 def test_what_is_wrong_stands_beside_its_field(look: Look, ticket: Any) -> None:
     page = look.go(address(ticket) + "/edit")
     page.get_by_label("Project").fill("nobody")
@@ -292,6 +347,8 @@ def test_a_search_looks_at_a_bounded_number_of_records_and_goes_on_by_itself(
         ("records/tikets", 404, "Did you mean 'tickets'?"),
         ("records/tickets/none", 404, "There is no record none among the tickets."),
         ("records/tickets/none/edit", 404, "There is no record none"),
+        ("records/tikets/new", 404, "Did you mean 'tickets'?"),
+        ("records/assets/new?quantity=many", 400, "is not a whole number"),
         ("records/tickets?q=<script>alert(1)</script>", 200, "No record fits."),
     ],
 )

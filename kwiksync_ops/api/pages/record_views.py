@@ -84,6 +84,16 @@ VIEWS: Mapping[str, TableView] = {
 }
 
 
+NOUNS = {
+    "locations": "location",
+    "projects": "project",
+    "tickets": "ticket",
+    "kw_corp_ticket_tasks": "task",
+    "assets": "asset",
+    "deliverables": "deliverable",
+}
+
+
 def is_overdue(view: TableView, row: Mapping[str, Any], now: datetime) -> bool:
     if view.due is None:
         return False

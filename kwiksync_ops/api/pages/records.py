@@ -17,7 +17,7 @@ from kwiksync_ops.api.pages.filters import PAGE_ROWS
 from kwiksync_ops.api.pages.formats import words
 from kwiksync_ops.api.pages.layout import show
 from kwiksync_ops.api.pages.record_query import SIGNS, Asked, ListQueryDep, conditions_of, read_asked
-from kwiksync_ops.api.pages.record_views import VIEWS, TableView, columns_of, is_overdue, title_of
+from kwiksync_ops.api.pages.record_views import NOUNS, VIEWS, TableView, columns_of, is_overdue, title_of
 from kwiksync_ops.api.pages.snapshot import snapshots_of
 from kwiksync_ops.api.problems import NotFoundError
 from kwiksync_ops.api.routes.records import cursor_of, place_of, table_of
@@ -76,7 +76,7 @@ def read_list(request: Request, table: str, query: ListQueryDep, context: Contex
     with context.hub.read() as connection:
         is_small = not record_search.holds_more(connection, kind.name, SORTED_AT_ONCE)
         sort = _sort(kind, view, asked, conditions, is_small=is_small)
-        found = _find(connection, kind, asked, conditions, sort, query.cursor)
+        found = _find(connection, kind, asked, conditions, sort, query.cursor, None if is_small else CANDIDATES)
         values = record_search.seen_values(connection, kind.name, view.choices, newest=SAMPLED)
         labels = _labels(connection, columns_of(kind, view.columns), found.rows)
         drawn = _map(connection, conditions) if view.drawn == "map" else None
@@ -84,6 +84,7 @@ def read_list(request: Request, table: str, query: ListQueryDep, context: Contex
         request,
         "record_list.html",
         title=words(kind.name),
+        noun=NOUNS[kind.name],
         table=kind.name,
         tables=list(RECORD_TABLES),
         view=view,
@@ -107,6 +108,26 @@ def read_list(request: Request, table: str, query: ListQueryDep, context: Contex
         scale=scale_of(found.rows) if view.drawn == "timeline" else None,
         stock=_stock(found.rows) if view.drawn == "stock" else {},
         overdue={row["sys_id"] for row in found.rows if is_overdue(view, row, context.clock.now())},
+        title_of=title_of,
+    )
+
+
+@router.get("/{table}/new")
+def read_new(request: Request, table: str, context: ContextDep) -> HTMLResponse:
+    """The form of a record that is not there yet; fields that the address names are filled in."""
+    kind = table_of(table)
+    row = {column.name: _given(column, request.query_params.get(column.name, "")) for column in kind.columns}
+    with context.hub.read() as connection:
+        labels = _labels(connection, kind.columns, [row])
+    return show(
+        request,
+        "record_edit.html",
+        title=f"New {NOUNS[kind.name]}",
+        table=kind.name,
+        row={**row, "active": True},
+        label="",
+        columns=kind.columns,
+        labels=labels,
         title_of=title_of,
     )
 
@@ -160,6 +181,11 @@ def read_form(request: Request, table: str, sys_id: str, context: ContextDep) ->
     )
 
 
+def _given(column: Column, text: str) -> Any:
+    """Raises ConfigurationError for what is no value of the column."""
+    return records.parse_value(column, text[: column.max_length])
+
+
 def _sort(
     table: RecordTable, view: TableView, asked: Asked, conditions: Sequence[Condition | AnyOf], *, is_small: bool
 ) -> Sort:
@@ -187,6 +213,7 @@ def _find(
     conditions: Sequence[Condition | AnyOf],
     sort: Sort,
     cursor: str,
+    candidates: int | None,
 ) -> Found:
     exact = _exact(connection, table, asked)
     others = [Condition("sys_id", "not in", [row["sys_id"] for row in exact])] if exact else []
@@ -197,7 +224,7 @@ def _find(
         sort=sort,
         after=place_of(table, sort, cursor),
         limit=PAGE_ROWS + 1,
-        candidates=CANDIDATES,
+        candidates=candidates,
     )
     rows = window.rows[:PAGE_ROWS]
     if window.reached:
@@ -281,6 +308,7 @@ def _map(connection: Connection, conditions: Sequence[Condition | AnyOf]) -> Mar
         sort=Sort("sys_id"),
         limit=MAPPED,
         candidates=CANDIDATES,
+        columns=("sys_id", "external_id", "name", "latitude", "longitude"),
     )
     places = spots_of(window.rows)
     return world_map(places, named=f"Map of {len(places):,} locations") if places else None

@@ -8,7 +8,7 @@ async function answerOf(method, url, body, more = {}) {
   try {
     answer = await fetch(url, { method, headers, body: JSON.stringify(body) });
   } catch {
-    throw { message: "The server can't be reached.", detail: "Nothing was changed; try again when the connection is back." };
+    throw { message: "The server can't be reached.", detail: "Try again when the connection is back; nothing is done twice." };
   }
   const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
   if (answer.ok) return told;
@@ -35,7 +35,7 @@ function go(text, address) {
   else location.assign(address);
 }
 
-// The edit form
+// The form of a record, that is there or is to be made
 
 const form = document.getElementById("edit");
 const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.type === "datetime-local" && field.value ? `${field.value}Z` : field.value);
@@ -51,15 +51,31 @@ function mark(field, text) {
   return true;
 }
 
-// `quantity is no number; due_date is no day` stands beside quantity and due_date; what names no field stays on top.
+// `quantity is no number; due_date is no day` stands beside quantity and due_date, each with the code of the error;
+// what names no field stays on top.
 function showFaults(told) {
   const left = told.message.split("; ").filter((part) => {
     const field = form.elements[part.split(" ")[0]];
-    return !(field && mark(field, part.slice(part.indexOf(" ") + 1)));
+    return !(field && mark(field, `${told.code} ${part.slice(part.indexOf(" ") + 1)}`));
   });
   const first = form.querySelector("[aria-invalid]");
-  tellFault(document.getElementById("edit-fault"), { ...told, message: left.length ? left.join("; ") : "Some fields can't be saved so." });
+  tellFault(document.getElementById("edit-fault"), { ...told, message: `${told.code ?? ""} ${left.length ? left.join("; ") : "Some fields can't be saved so."}`.trim() });
   first?.focus();
+}
+
+async function save(values) {
+  await answerOf("PATCH", form.dataset.url, values, { "If-Match": `"${form.dataset.seen}"` });
+  go("It is saved.", form.dataset.then);
+}
+
+// The same values again, after an answer that was lost, make no second record.
+const keys = new Map();
+
+async function make(values) {
+  const text = JSON.stringify(values);
+  if (!keys.has(text)) keys.set(text, crypto.getRandomValues(new Uint32Array(4)).join("-"));
+  const { result } = await answerOf("POST", form.dataset.url, values, { "Idempotency-Key": keys.get(text) });
+  go("It is made.", `${form.dataset.then}/${result.sys_id}`);
 }
 
 if (form) {
@@ -69,14 +85,16 @@ if (form) {
     document.getElementById("edit-fault").hidden = true;
     for (const field of fieldsOf(form)) mark(field, field.validity.badInput ? "is no value of its kind" : "");
     if (form.querySelector("[aria-invalid]")) return form.querySelector("[aria-invalid]").focus();
-    const changed = fieldsOf(form).filter((field) => valueOf(field) !== before.get(field.name));
+    const isNew = form.dataset.new !== undefined;
+    const untouched = (field) => (isNew && field.type !== "checkbox" ? "" : before.get(field.name));
+    const changed = fieldsOf(form).filter((field) => valueOf(field) !== untouched(field));
+    if (!changed.length && isNew) return tellFault(document.getElementById("edit-fault"), { message: "Nothing is filled in yet.", detail: "Fill in a field at least." });
     if (!changed.length) return go("Nothing was changed.", form.dataset.then);
     const button = form.querySelector("button.primary");
     button.disabled = true;
     try {
       const values = Object.fromEntries(changed.map((field) => [field.name, valueOf(field)]));
-      await answerOf("PATCH", form.dataset.url, values, { "If-Match": `"${form.dataset.seen}"` });
-      go("It is saved.", form.dataset.then);
+      await (isNew ? make(values) : save(values));
     } catch (told) {
       showFaults(told);
     } finally {
