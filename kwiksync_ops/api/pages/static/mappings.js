@@ -2,6 +2,7 @@
 
 const HEADERS = { [document.body.dataset.header]: "1", Accept: "text/html" };
 const WAIT_MS = 400;
+const typed = new Map();
 let turn = 0;
 let timer = 0;
 
@@ -51,6 +52,7 @@ async function full(button) {
   clearTimeout(timer);
   const form = formOf();
   form.setAttribute("aria-busy", "true");
+  typed.clear();
   const page = await answered(bodyOf(button));
   form.removeAttribute("aria-busy");
   if (!page) return;
@@ -58,6 +60,14 @@ async function full(button) {
   document.getElementById("main").replaceChildren(...page.getElementById("main").childNodes);
   for (const id of open) if (!id.startsWith("tried-")) document.getElementById(id)?.setAttribute("open", "");
   focusAfter(button);
+  keepTyped();
+}
+
+// What was typed while the answer was under way.
+function keepTyped() {
+  const later = [...typed].filter(([id, value]) => "value" in (document.getElementById(id) ?? {}) && document.getElementById(id).value !== value);
+  for (const [id, value] of later) document.getElementById(id).value = value;
+  if (later.length) check();
 }
 
 const AFTER = { open: ".rule-form input", new: ".rule-form input", remove: "#new", close: "#new", suggestions: "#suggested-title", preview: "#tried-sum, #sample-fault", add: "#suggested-title", sample: "#tried-sum, #sample-fault", save: "[data-focus], #faults" };
@@ -94,6 +104,8 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("input", (event) => {
   const form = formOf();
   if (form?.dataset.checks === undefined || !form.contains(event.target) || event.target.dataset.full !== undefined) return;
+  if (event.target.id) typed.set(event.target.id, event.target.value);
+  if (form.hasAttribute("aria-busy")) return;
   clearTimeout(timer);
   timer = setTimeout(check, WAIT_MS);
 });
