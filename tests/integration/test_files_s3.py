@@ -16,11 +16,18 @@ from kwiksync_ops.connectors.credentials import Credentials
 from kwiksync_ops.connectors.registry import open_source, open_target
 from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest
-from kwiksync_ops.errors import ConfigurationError, InsecureTransportError, SystemUnavailableError
+from kwiksync_ops.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionTimeoutError,
+    InsecureTransportError,
+    KwikSyncError,
+    SystemUnavailableError,
+)
 from kwiksync_ops.rate_limit import Unlimited
 from kwiksync_ops.testing import ManualClock
 from kwiksync_ops.vocabulary import Action
-from tests.support.s3_server import S3Server
+from tests.support.s3_server import S3Server, refusal
 
 ACCESS, SECRET = "an-access-key", "a-secret-access-key"
 PUSH = {"push": {"file": "assets_{time}_{digest}.jsonl", "columns": ["id", "name"]}}
@@ -155,6 +162,60 @@ def test_a_bucket_that_is_not_there_is_told_as_a_mistake(credentials: Credential
     own = replace(credentials(), base_url="s3://no-such-bucket-here")
     with closing(opened(own)) as source, pytest.raises(ConfigurationError, match="no-such-bucket-here"):
         source.check()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (403, "AccessDenied", AuthenticationError),
+        (403, "InvalidAccessKeyId", AuthenticationError),
+        (403, "SignatureDoesNotMatch", AuthenticationError),
+        (500, "InternalError", SystemUnavailableError),
+        (503, "SlowDown", SystemUnavailableError),
+        (429, "TooManyRequests", SystemUnavailableError),
+    ],
+)
+@pytest.mark.parametrize("after_calls", [0, 1])
+def test_a_refusal_ends_a_read_that_is_gone_on_with(
+    bucket: Any,
+    credentials: Credential,
+    server: S3Server,
+    status: int,
+    code: str,
+    expected: type[KwikSyncError],
+    after_calls: int,
+) -> None:
+    put(bucket, "in/assets_1.csv", b"id,name\nR1,x\n")
+    server.instead = [*[server.store] * after_calls, refusal(status, code)]
+    with closing(opened(credentials())) as source:
+        with pytest.raises(expected) as told:
+            list(source.read(ReadRequest("assets_*.csv", "id")))
+        ids = [record["id"] for page in source.read(ReadRequest("assets_*.csv", "id")) for record in page.records]
+    assert ids == ["R1"]
+    assert told.value.remedy
+    assert SECRET not in str(told.value)
+
+
+def test_a_store_that_is_silent_is_not_waited_for_without_end(
+    bucket: Any, credentials: Credential, server: S3Server
+) -> None:
+    server.instead = [server.silence]
+    with closing(opened(credentials(), timeouts={"read_s": 1})) as source, pytest.raises(ConnectionTimeoutError):
+        source.check()
+
+
+def test_a_put_that_is_refused_is_unsent_and_goes_out_later(
+    bucket: Any, credentials: Credential, server: S3Server
+) -> None:
+    delivery = Delivery("d1", Action.CREATE, None, {"name": "x"}, "key-1", record_id="f" * 32)
+    request = PushRequest("assets_*.csv", "id")
+    with closing(open_target("files", credentials(), PUSH, Unlimited(), ManualClock())) as target:
+        server.instead = [*[server.store] * 2, *[refusal(503, "SlowDown")] * 3]
+        receipt = target.push(request, [delivery])[0]
+        server.instead = []
+        assert receipt.outcome in (Outcome.UNSENT, Outcome.UNKNOWN)
+        assert target.push(request, [delivery])[0].outcome == Outcome.CONFIRMED
+    assert len(names(bucket)) == 1
 
 
 def test_no_answer_is_told_without_the_secret(credentials: Credential) -> None:

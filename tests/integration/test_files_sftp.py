@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,6 +20,7 @@ from kwiksync_ops.connectors.target import Delivery, Outcome, PushRequest, Targe
 from kwiksync_ops.errors import (
     AuthenticationError,
     ConfigurationError,
+    ConnectionTimeoutError,
     InsecureTransportError,
     SystemUnavailableError,
 )
@@ -142,6 +144,34 @@ def test_a_lost_connection_is_made_anew(server: RunningSftpServer, tmp_path: Pat
         except SystemUnavailableError:
             found = records(source)
     assert [record["id"] for record in found] == ["R1"]
+
+
+def test_a_server_that_is_silent_is_not_waited_for_without_end(server: RunningSftpServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"sftp://127.0.0.1:{silent.getsockname()[1]}/in"
+        own = replace(credentials(server), base_url=url)
+        options = {"timeouts": {"read_s": 0.5}}
+        source = open_source("files", own, options, Unlimited(), ManualClock())
+        with closing(source), pytest.raises((ConnectionTimeoutError, SystemUnavailableError)) as told:
+            source.check()
+    assert PASSWORD not in str(told.value)
+
+
+def test_a_connection_that_breaks_in_a_file_leaves_the_pages_before_it(
+    server: RunningSftpServer, tmp_path: Path
+) -> None:
+    rows = "".join(f"R{number},{'x' * 1000}\n" for number in range(50))
+    (tmp_path / "in" / "assets_1.csv").write_text(f"id,name\n{rows}")
+    with closing(opened(server)) as source:
+        reading = source.read(ReadRequest("assets_*.csv", "id", page_records=10))
+        pages = [next(reading)]
+        server.drop()
+        try:
+            pages += reading
+        except SystemUnavailableError:
+            pages += source.read(ReadRequest("assets_*.csv", "id", page_records=10, resume=pages[-1].resume))
+    assert [record["id"] for page in pages for record in page.records] == [f"R{number}" for number in range(50)]
+    assert pages[-1].is_last
 
 
 def test_links_and_paths_that_lead_out_are_not_followed(server: RunningSftpServer, tmp_path: Path) -> None:
