@@ -53,7 +53,7 @@ def retries() -> dict[str, Any]:
 def tables_param(names: list[str]) -> Param:
     return Param(
         [],
-        type="array",
+        type=["null", "array"],  # without null the form demands a choice
         title="Tables",
         description="Which tables to sync. None chosen: all of them.",
         items={"type": "string", "enum": names},
