@@ -38,6 +38,7 @@ class Ability(StrEnum):
     HTTP = "speaks HTTP, so that a call can meet a `Fault`"
     STEADY = "loses nothing while rows change between two pages"
     NULLS = "tells null from an empty text"
+    KEYS = "has records of any text as their id"
     WRITES = "can be written to"
     DELETES = "deletes a record"
     REFUSES = "refuses a record for what is in it"

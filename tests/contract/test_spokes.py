@@ -42,6 +42,21 @@ UNUSUAL_TEXTS = (
     "line one\nline two",
 )
 
+UNUSUAL_KEYS = (
+    "A/1",
+    "A#2",
+    "A?b=1&c=2",
+    "O'Neil",
+    'say "x"',
+    "in the middle",
+    "50%",
+    "%2F",
+    "a+b",
+    "Größe/日本",
+    "(1,2)",
+    "a;b:c@d",
+)
+
 Open = Callable[[str, Path], AbstractContextManager[Spoke]]
 
 
@@ -81,6 +96,14 @@ def rows_of(count: int, *, tied: int = 1) -> list[Row]:
             changed=BEGINNING + timedelta(seconds=number // tied),
         )
         for number in range(count)
+    ]
+
+
+def keyed_rows() -> list[Row]:
+    """All of one time, and more than a page has."""
+    return [
+        Row(**{**row, "id": key})
+        for row, key in zip(rows_of(len(UNUSUAL_KEYS), tied=PAGE * 2), UNUSUAL_KEYS, strict=True)
     ]
 
 
@@ -197,6 +220,16 @@ def test_unusual_texts_come_as_they_are(spoke: Spoke) -> None:
     rows = [Row(**{**row, "name": text}) for row, text in zip(rows_of(len(UNUSUAL_TEXTS)), UNUSUAL_TEXTS, strict=True)]
     spoke.fill(rows)
     assert taken(spoke, read(spoke)) == rows
+
+
+@needs(Ability.KEYS)
+def test_unusual_keys_part_pages_as_others_do(spoke: Spoke) -> None:
+    rows = sorted(keyed_rows(), key=lambda row: row["id"])
+    spoke.fill(rows)
+    pages = read(spoke)
+    assert taken(spoke, pages) == rows
+    for number, page in enumerate(pages, start=1):
+        assert taken(spoke, read(spoke, resume=json.loads(json.dumps(page.resume)))) == taken(spoke, pages[number:])
 
 
 @needs(Ability.NULLS)
@@ -393,6 +426,19 @@ def test_unusual_texts_arrive_as_they_are(spoke: Spoke, target: Target) -> None:
     receipts = deliver(spoke, target, deliveries)
     assert {receipt.outcome for receipt in receipts} == {Outcome.CONFIRMED}
     assert [the_row(spoke, number)["note"] for number in range(len(UNUSUAL_TEXTS))] == list(UNUSUAL_TEXTS)
+
+
+@needs(Ability.WRITES, Ability.KEYS)
+def test_a_record_is_changed_by_its_key_whatever_signs_that_has(spoke: Spoke, target: Target) -> None:
+    rows = {row["id"]: row for row in keyed_rows()}
+    spoke.fill(list(rows.values()))
+    deliveries = [
+        replace(delivery_of(spoke, number, Action.UPDATE, key), payload=spoke.payload_of(Row(**{**row, "note": key})))
+        for number, (key, row) in enumerate(rows.items())
+    ]
+    receipts = deliver(spoke, target, deliveries)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.CONFIRMED}
+    assert {key: row["note"] for key, row in spoke.rows().items()} == {key: key for key in rows}
 
 
 @needs(Ability.WRITES, Ability.DELETES)

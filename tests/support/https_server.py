@@ -75,7 +75,7 @@ class HttpsServer:
         return f"{self._scheme}://{host}:{self.port}{path}"
 
     def on(self, path: str, answer: Handler | Response) -> None:
-        """What to answer at a path: a response, or a function of the request."""
+        """What to answer at a path: a response, or a function of the request. `/tickets/*` is any one step below."""
         self._handlers[path] = (lambda request: answer) if isinstance(answer, Response) else answer
 
     def fail(self, path: str, fault: Fault) -> None:
@@ -83,7 +83,7 @@ class HttpsServer:
 
     def answer(self, request: Request) -> Response | Fault:
         self.requests.append(request)
-        handler = self._handlers.get(request.path)
+        handler = self._handlers.get(request.path) or self._handlers.get(f"{request.path.rpartition('/')[0]}/*")
         return handler(request) if handler else json_response({"error": "not found"}, 404)
 
     def close(self) -> None:

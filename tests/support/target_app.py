@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, unquote
 
 from tests.support.https_server import Exchange, Fault, HttpsServer, Request, Response, json_response
 
@@ -43,7 +44,7 @@ class TargetApp:
     A plan is given the proper answer after the change was applied; `before` answers instead of applying.
     """
 
-    def __init__(self, server: HttpsServer, keys: int = 3) -> None:
+    def __init__(self, server: HttpsServer) -> None:
         self.records: dict[str, dict[str, Any]] = {}
         self.versions: Counter[str] = Counter()
         self.applied: Counter[str] = Counter()
@@ -52,8 +53,7 @@ class TargetApp:
         self._answers: dict[str, Response] = {}
         server.on(PATH, self._answer)
         server.on(BULK_PATH, self._answer_bulk)
-        for number in range(1, keys + 1):
-            server.on(f"{PATH}/{number}", self._answer)
+        server.on(f"{PATH}/*", self._answer)
 
     def _answer(self, request: Request) -> Response | Fault:
         if self.before:
@@ -76,7 +76,7 @@ class TargetApp:
         return answer
 
     def _apply(self, request: Request, token: str) -> Response:
-        key = request.path.removeprefix(PATH).strip("/")
+        key = unquote(request.path.removeprefix(PATH).strip("/"))
         if request.method != "POST" and key not in self.records:
             return json_response({"error": "no such ticket"}, 404)
         if request.method == "GET":
@@ -105,7 +105,7 @@ class TargetApp:
 def _request_of(element: dict[str, Any]) -> Request:
     """An element of a bulk call as the call of its own that it stands for."""
     method = {"create": "POST", "update": "PATCH", "delete": "DELETE"}[element["action"]]
-    path = f"{PATH}/{element['key']}" if "key" in element else PATH
+    path = f"{PATH}/{quote(element['key'], safe='')}" if "key" in element else PATH
     body = json.dumps(element.get("fields", {})).encode()
     return Request(method, path, {}, {"Idempotency-Key": element["once"]}, body)
 

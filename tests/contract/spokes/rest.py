@@ -124,7 +124,7 @@ class RestSpoke:
 
 
 def _plain(variant: str, server: HttpsServer) -> target_app.TargetApp:
-    app = target_app.TargetApp(server, keys=30)
+    app = target_app.TargetApp(server)
     paged = paged_api.PagedApi("keyset" if variant in _PUSH else variant, [])
 
     def read(request: Request) -> Response | https_server.Fault:

@@ -50,7 +50,7 @@ _FAULTS = {
 }
 
 VARIANTS = tuple(_PUSH)
-LACKS = dict.fromkeys(VARIANTS, frozenset({Ability.NULLS}))
+LACKS = dict.fromkeys(VARIANTS, frozenset({Ability.NULLS, Ability.KEYS}))
 
 
 class ServiceNowSpoke:
