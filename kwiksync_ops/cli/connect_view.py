@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kwiksync_ops.connectors.discovery import ObjectInfo
     from kwiksync_ops.mapping.proposals.identity import FieldProposal
     from kwiksync_ops.mapping.proposals.matching import FieldMatch
+    from kwiksync_ops.mapping.proposals.profile import FieldProfile
     from kwiksync_ops.services.discovery import Inspected
     from kwiksync_ops.services.outbound_proposals import OutboundProposal
     from kwiksync_ops.services.preview import Preview
@@ -35,6 +36,12 @@ _SAMPLED = (
     Field("Becomes", style="green"),
     Field("Score", is_number=True),
     Field("Why", shortest=20, style="dim"),
+)
+_FIELDS = (
+    Field("Field", style="bold", shortest=12),
+    Field("Type", shortest=8),
+    Field("Filled", is_number=True),
+    Field("Such as", shortest=16, style="dim"),
 )
 _WAY_OUT = (
     Field("Field", style="bold", shortest=10),
@@ -66,6 +73,13 @@ def show_sampled(output: Output, objects: Sequence[Inspected], proposals: Sequen
         told = (choice.table, _percent(choice.score), choice.reason) if choice else (NONE, NONE, "like no table")
         rows.append((found.info.name, len(found.records), len(found.fields), *told))
     output.table(_SAMPLED, rows)
+
+
+def show_fields(output: Output, inspected: Inspected) -> None:
+    """What the object has: its fields with their types, in how many records they are filled, and some values."""
+    output.show(Text(printable(inspected.info.name), style="bold"))
+    output.table(_FIELDS, [_field_row(field) for field in inspected.fields])
+    output.show(Text())
 
 
 def show_proposal(output: Output, proposal: TableProposal) -> None:
@@ -146,8 +160,33 @@ def _table_document(proposal: TableProposal, previewed: Preview) -> dict[str, An
         "fields": [_match_document(match) for match in proposal.matches],
         "empty_columns": proposal.empty_columns,
         "unused_fields": [field.name for field in proposal.unused],
+        "source_fields": [_field_document(field) for field in inspected.fields],
         "preview": preview_document(previewed, proposal.key.field.name if proposal.key else ""),
     }
+
+
+def _field_row(field: FieldProfile) -> tuple[Any, ...]:
+    kind = f"{_type(field)}, key" if field.declared.is_key else _type(field)
+    share = _percent(field.filled / field.total) if field.total else NONE
+    return field.name, kind, share, ", ".join(field.examples) or NONE
+
+
+def _field_document(field: FieldProfile) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "label": field.declared.label,
+        "type": field.type.value if field.type else None,
+        "is_key": field.declared.is_key,
+        "references": field.declared.references,
+        "filled": field.filled,
+        "examples": field.examples,
+    }
+
+
+def _type(field: FieldProfile) -> str:
+    if field.declared.references:
+        return f"id of {field.declared.references}"
+    return field.type.value if field.type else NONE
 
 
 def _way_out_document(proposal: OutboundProposal) -> dict[str, Any]:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kwiksync_ops.cli.connect_person import Person
-from kwiksync_ops.cli.connect_view import show_objects, show_preview, show_proposal, show_sampled, show_way_out
+from kwiksync_ops.cli.connect_view import (
+    show_fields,
+    show_objects,
+    show_preview,
+    show_proposal,
+    show_sampled,
+    show_way_out,
+)
 from kwiksync_ops.cli.connect_words import KindOptions, parse_objects
 from kwiksync_ops.cli.output import Output
 from kwiksync_ops.cli.session import Session
@@ -90,6 +97,8 @@ class Walk:
     def review(self) -> None:
         """Propose, show, and let the person change it until it is right."""
         self._propose()
+        for found in self._inspected:
+            show_fields(self._output, found)
         show_sampled(self._output, self._inspected, self.proposals)
         self._ask_for_tables()
         if not self.proposals:

@@ -121,6 +121,14 @@ def test_a_person_sees_the_proposal_with_reasons_and_a_preview(neo: Cli) -> None
         "kwiksync plan neo",
     ):
         assert said in answer.out, said
+    fields = answer.out.split("/api/v1/projects\n")[1].split("\n\n")[0].splitlines()
+    assert fields[0].split("  ")[0] == "Field"
+    assert {tuple(line.split()[:3]) for line in fields} >= {
+        ("project_id", "string", "100%"),
+        ("start_date", "date", "100%"),
+        ("percent_complete", "decimal", "100%"),
+        ("manager", "string", "37%"),
+    }
     assert_fits(answer.out, ignore=("written", "✓"))
 
 
