@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.pages.axe import found_by_axe
 from tests.pages.browser import DESKTOP, PHONE, TABLET, Look
@@ -39,6 +39,7 @@ def test_a_page_in_every_theme_and_size(name: str, look: Look, sample: Sample) -
     page = look.go(PAGES[name].format(run=sample.runs[-2], error=sample.error))
     assert_sound(look, page)
     assert look.complaints == []
+    expect(page.locator("[data-name=Records]", has_text="…")).to_have_count(0)
     look.shoot(name)
 
 

@@ -52,6 +52,7 @@ def test_sync_is_clicked_in_the_demo_and_the_card_goes_syncing_and_back(page: Pa
         (run,) = recent_runs(hub, limit=5)
         assert run["table_name"] == "locations"
         assert run["created"] > 1_000
+        expect(card).to_contain_text(f"{run['created']:,} records in the hub")
         if os.environ.get("KWIKSYNC_SCREENSHOTS"):
             page.screenshot(path=SCREENSHOTS / "in-airflow.png")
         assert "/plugin/kwiksync/api/x_kwr_kwiksync/pages/connections" in page.url

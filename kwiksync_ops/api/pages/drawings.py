@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 from kwiksync_ops.api.pages.world import COASTS, LAKES, Ring
 
 MAP_WIDTH = 960.0
+WORLD_SPAN = 180.0
+INHABITED = 80.0, -58.0
 LEAST_SPAN = 24.0
 """Degrees of latitude that a map shows at least: the coasts are rough, and mean nothing closer by."""
 
@@ -53,20 +55,30 @@ def world_map(places: Sequence[Place], *, named: str) -> Markup:
         x, y = frame.at(place.longitude, place.latitude)
         spots.setdefault((round(x / 10), round(y / 10)), []).append(place)
     circles = Markup("").join(_spot(found, frame) for found in sorted(spots.values(), key=len, reverse=True))
-    inside = _coasts(frame) + _graticule(frame) + circles
-    return Markup('<svg class="map" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>').format(
-        MAP_WIDTH, MAP_WIDTH / 2, named, inside
+    top, bottom = _shown(places, frame)
+    inside = _coasts(frame) + _graticule(frame, bottom) + circles
+    return Markup('<svg class="map" viewBox="0 {:.0f} {:g} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
+        top, MAP_WIDTH, bottom - top, named, inside
     )
+
+
+def _shown(places: Sequence[Place], frame: _Frame) -> tuple[float, float]:
+    """From where to where down a map is shown: of the world no more of the poles than places lie there."""
+    if frame.span < WORLD_SPAN:
+        return 0.0, MAP_WIDTH / 2
+    north = max([INHABITED[0], *(place.latitude + 5 for place in places)])
+    south = min([INHABITED[1], *(place.latitude - 5 for place in places)])
+    return max(frame.at(0, north)[1], 0.0), min(frame.at(0, south)[1], MAP_WIDTH / 2)
 
 
 def _frame(places: Sequence[Place]) -> _Frame:
     if not places:
-        return _Frame(-180.0, 90.0, 180.0)
+        return _Frame(-180.0, 90.0, WORLD_SPAN)
     south, north = min(place.latitude for place in places), max(place.latitude for place in places)
     west, east = min(place.longitude for place in places), max(place.longitude for place in places)
     span = max((north - south) * 1.3, (east - west) * 1.3 / 2, LEAST_SPAN)
     if span > 100:
-        return _Frame(-180.0, 90.0, 180.0)
+        return _Frame(-180.0, 90.0, WORLD_SPAN)
     middle = min(max((north + south) / 2, span / 2 - 90), 90 - span / 2)
     centre = min(max((east + west) / 2, span - 180), 180 - span)
     return _Frame(centre - span, middle + span / 2, span)
@@ -94,7 +106,7 @@ def _ring(ring: Ring, name: str, frame: _Frame) -> Markup:
     return Markup('<polygon class="{}" points="{}"/>').format(name, points)
 
 
-def _graticule(frame: _Frame) -> Markup:
+def _graticule(frame: _Frame, bottom: float) -> Markup:
     step = next(each for each in (30, 15, 10, 5, 2) if frame.span * 2 / each >= 4)
     lines = Markup("")
     for degrees in range(-180, 181, step):
@@ -102,10 +114,8 @@ def _graticule(frame: _Frame) -> Markup:
         _, y = frame.at(0, degrees)
         if 0 < x < MAP_WIDTH:
             lines += Markup('<line x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1:g}"/>').format(x, MAP_WIDTH / 2)
-            lines += Markup('<text x="{:.1f}" y="{:g}">{}</text>').format(
-                x + 3, MAP_WIDTH / 2 - 5, _degrees(degrees, "EW")
-            )
-        if 0 < y < MAP_WIDTH / 2 - 20 and abs(degrees) < 90:
+            lines += Markup('<text x="{:.1f}" y="{:.0f}">{}</text>').format(x + 3, bottom - 5, _degrees(degrees, "EW"))
+        if 0 < y < bottom - 20 and abs(degrees) < 90:
             lines += Markup('<line x1="0" x2="{0:g}" y1="{1:.1f}" y2="{1:.1f}"/>').format(MAP_WIDTH, y)
             lines += Markup('<text x="4" y="{:.1f}">{}</text>').format(y - 3, _degrees(degrees, "NS"))
     return Markup('<g class="graticule">{}</g>').format(lines)

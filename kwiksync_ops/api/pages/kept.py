@@ -31,6 +31,7 @@ class Kept(Generic[T]):
         self._fresh_s = fresh_s
         self.value: T | None = None
         self._fresh_until = 0.0
+        self._is_expired = False
         self._reading: Future[None] | None = None
         self._lock = threading.Lock()
 
@@ -38,10 +39,16 @@ class Kept(Generic[T]):
         all_of(self)
         return self.value
 
+    def expire(self) -> None:
+        """What is kept is known to be old, and what a read that is under way finds may be."""
+        with self._lock:
+            self._is_expired = True
+
     def renewed(self) -> Future[None] | None:
         """The read that is under way, begun now where the value is old; None where it is new."""
         with self._lock:
-            if self._reading is None and time.monotonic() >= self._fresh_until:
+            if self._reading is None and (self._is_expired or time.monotonic() >= self._fresh_until):
+                self._is_expired = False
                 self._reading = _pool.submit(self._renew)
             return self._reading
 

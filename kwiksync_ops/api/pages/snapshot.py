@@ -68,13 +68,23 @@ class Snapshots:
         self._counts = Kept(self._read_counts)
         self._errors = Kept(self._read_errors)
         self._last = Kept(self._read_last)
+        self._ended: LogRow | None = None
 
     def take(self) -> Snapshot:
         with self._context.hub.read() as connection:
             held = lease.state(connection)
             newest = [dict(row) for row in sync_log.latest(connection, limit=NEWEST_ROWS)]
+        self._expire_after(newest)
         counts, errors, last = all_of(self._counts, self._errors, self._last)
         return Snapshot(held, counts, errors, {**(last or {}), **_by_table(newest)})
+
+    def _expire_after(self, newest: Sequence[LogRow]) -> None:
+        """Where a sync has ended since the last look, other counts are shown soon, however long it takes to count."""
+        ended = max((row for row in newest if row["ended"]), key=lambda row: row["ended"], default=None)
+        if ended is not None and ended != self._ended:
+            self._ended = ended
+            for kept in (self._counts, self._errors):
+                kept.expire()
 
     def calls_used(self, systems: Sequence[str]) -> dict[str, int]:
         """API calls of the last 60 seconds, by system."""

@@ -108,6 +108,23 @@ def test_a_costly_value_is_read_once_for_all_and_not_waited_for_long() -> None:
     assert (kept.get(), reads) == (7, [1])
 
 
+def test_what_is_read_while_it_expires_is_read_once_more() -> None:
+    gate, reads = threading.Event(), []
+
+    def read() -> int:
+        gate.wait(30)
+        reads.append(1)
+        return len(reads)
+
+    kept = Kept(read, fresh_s=1_000)
+    assert kept.get() is None
+    kept.expire()
+    gate.set()
+    while kept.get() != 2:
+        pass
+    assert (kept.get(), reads) == (2, [1, 1])
+
+
 def test_a_read_that_fails_is_made_again() -> None:
     answers = iter([HubError("The hub is away."), 7])
 
