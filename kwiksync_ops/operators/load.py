@@ -10,6 +10,7 @@ from kwiksync_ops.operators.run_context import stage_of
 from kwiksync_ops.operators.table_operator import KwikSyncTableOperator
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from kwiksync_ops.connectors.credentials import Credentials
@@ -25,3 +26,9 @@ class KwikSyncLoadOperator(KwikSyncTableOperator):
         from kwiksync_ops.services import inbound
 
         return asdict(inbound.load(sync, stage_of(sync)))
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """What OpenLineage's provider asks, where it is installed."""
+        from kwiksync_ops.operators.lineage import lineage_of
+
+        return lineage_of(self, task_instance)

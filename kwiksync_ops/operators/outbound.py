@@ -13,6 +13,7 @@ from kwiksync_ops.operators.table_operator import KwikSyncTableOperator
 from kwiksync_ops.vocabulary import Direction
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from kwiksync_ops.connectors.credentials import Credentials
@@ -75,6 +76,12 @@ class KwikSyncPushOperator(KwikSyncOutboundOperator):
 
         with opened_target(sync, credentials) as target:
             return {"to_confirm": outbound.push(sync, target)}
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """What OpenLineage's provider asks, where it is installed."""
+        from kwiksync_ops.operators.lineage import lineage_of
+
+        return lineage_of(self, task_instance)
 
 
 class KwikSyncConfirmOperator(KwikSyncOutboundOperator):

@@ -45,6 +45,8 @@ class KwikSyncTableOperator(BaseOperator):
     mode: Mode | None = None
     ui_fgcolor = "#ffffff"
     operator_extra_links = (SyncPageLink(),)
+    base_url = ""
+    """Where the system is; known once the task has run."""
 
     def __init__(self, *, system_file: str, table: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,6 +64,7 @@ class KwikSyncTableOperator(BaseOperator):
             sync = table_sync_of(context, hub, system, self.table, self.direction, self.mode)
             try:
                 identity = Identity(partial(credentials_of, sync))
+                self.base_url = identity.credentials.base_url
                 sync = replace(sync, redactor=identity.redactor)
                 sync = replace(sync, token=take_lease(hub, sync.run.run_id))
                 return identity.use(partial(self.work, sync, context=context))

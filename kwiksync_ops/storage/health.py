@@ -22,6 +22,15 @@ def describe(hub: Hub) -> str:
     return f"{name} {number}, {hub.engine.url.render_as_string(hide_password=True)}"
 
 
+def location(connection: sa.Connection, table: str) -> tuple[str, str]:
+    """The namespace and the name of a table, as OpenLineage has them; without a login."""
+    url = connection.engine.url
+    if connection.dialect.name == "sqlite":
+        return f"sqlite:{url.database}", table
+    schema_name = connection.execute(sa.select(sa.func.current_schema())).scalar_one()
+    return f"postgres://{url.host or 'localhost'}:{url.port or 5432}", f"{url.database}.{schema_name}.{table}"
+
+
 def require_writable(hub: Hub) -> None:
     """Raises HubError where a transaction that writes is refused."""
     nothing = SYNC_LEASE.update().where(SYNC_LEASE.c.id == -1).values(token=SYNC_LEASE.c.token)

@@ -25,8 +25,9 @@ ROOT = Path(__file__).parents[2]
 MARK = "RESULT "
 RUN = """
 import json, sys
-import kwiksync_inbound
-dag = getattr(kwiksync_inbound, sys.argv[1])
+from importlib import import_module
+direction = sys.argv[1].rpartition("_")[2]
+dag = getattr(import_module(f"kwiksync_{direction}"), sys.argv[1])
 run = dag.test(run_conf=json.loads(sys.argv[2]))
 states = {task.task_id: [str(task.state), task.try_number] for task in run.get_task_instances()}
 print("RESULT " + json.dumps({"state": str(run.state), "run_id": run.run_id, "tasks": states}), flush=True)
