@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.pages.axe import found_by_axe
 from tests.pages.browser import DESKTOP, PHONE, TABLET, Look
 from tests.pages.sample import Sample
+from tests.support.api_server import AirflowDouble
 
 THEMES = (("light", "normal"), ("dark", "normal"), ("contrast", "normal"), ("light", "large"))
 OF_THEMES = ("color-contrast", "link-in-text-block", "target-size")
@@ -34,7 +37,8 @@ FAILING = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_in_every_theme_and_size(name: str, look: Look, sample: Sample) -> None:
+def test_a_page_in_every_theme_and_size(name: str, look: Look, sample: Sample, airflow: AirflowDouble) -> None:
+    airflow.starts["kwiksync_erp_inbound"] = datetime.now(UTC).replace(minute=0, second=0) + timedelta(hours=9)
     look.as_("admin")
     page = look.go(PAGES[name].format(run=sample.runs[-2], error=sample.error))
     assert_sound(look, page)
