@@ -12,7 +12,7 @@ from kwiksync_ops.cli.output import Field, Output
 from kwiksync_ops.cli.session import JsonOption, open_session
 from kwiksync_ops.cli.text import ago, count
 
-app = typer.Typer(help="Incidents; try the addresses, look for missed syncs.", no_args_is_help=True)
+app = typer.Typer(help="List incidents, try the addresses, look for syncs that did not run.", no_args_is_help=True)
 
 _FIELDS = (
     Field("What", style="cyan"),
@@ -26,9 +26,10 @@ _FIELDS = (
 
 @app.command("list")
 def list_incidents(
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="So many.")] = 20, json: JsonOption = False
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, metavar="N", help="At most so many.")] = 20,
+    json: JsonOption = False,
 ) -> None:
-    """The incidents, open ones first."""
+    """List incidents, open ones first."""
     from kwiksync_ops.services.alerts import list_incidents as read
 
     output = Output(is_json=json)

@@ -27,7 +27,8 @@ Subject = Annotated[
     typer.Option("--object", metavar="TEXT", help="Only where what was changed holds it.", show_default=False),
 ]
 Since = Annotated[
-    datetime | None, typer.Option("--since", help="Only from this moment on, in UTC.", show_default=False)
+    datetime | None,
+    typer.Option("--since", metavar="MOMENT", help="Only from this moment on, in UTC.", show_default=False),
 ]
 
 _FIELDS = (
@@ -63,10 +64,10 @@ def show(
     action: Action = None,
     subject: Subject = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="So many rows.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, metavar="N", help="At most so many.")] = 20,
     json: JsonOption = False,
 ) -> None:
-    """The newest rows."""
+    """Show the newest rows."""
     from kwiksync_ops.services.audit_trail import search_trail
     from kwiksync_ops.storage.audit import AuditFilter
 
@@ -94,7 +95,7 @@ def show(
 
 @app.command()
 def export(who: Who = None, action: Action = None, subject: Subject = None, since: Since = None) -> None:
-    """All rows as JSON Lines, the oldest first, with their hashes:
+    """Write all rows as JSON Lines, the oldest first, with their hashes.
 
     [dim]kwiksync audit export --since 2026-01-01 > audit.jsonl[/]
     """

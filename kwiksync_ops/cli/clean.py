@@ -15,7 +15,9 @@ _FIELDS = (Field("What"), Field("Older than"), Field("Rows", is_number=True))
 
 
 def clean(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without it, say what would be done.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", metavar="", help="Do it; without it, say what would be done.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Archive and remove old rows of the logs, of the history and of the outbox, by the settings retention.*.

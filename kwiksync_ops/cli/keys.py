@@ -27,7 +27,7 @@ def set_key(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system that the key is sent to.")],
     json: JsonOption = False,
 ) -> None:
-    """Store a system's Customer Key, encrypted. It is asked for without echo, or read from stdin in a pipe:
+    """Store a system's Customer Key, encrypted. It is asked for without echo, or read from stdin in a pipe.
 
     [dim]kwiksync keys set erp < customer-key.txt[/]
     """
@@ -70,7 +70,9 @@ def list_keys(json: JsonOption = False) -> None:
 @app.command()
 def issue(
     name: NameArgument,
-    role: Annotated[Role, typer.Option(help="What its holder may do.")] = Role.USER,
+    role: Annotated[
+        Role, typer.Option(metavar="ROLE", help=f"What its holder may do: {Role.USER} or {Role.ADMIN}.")
+    ] = Role.USER,
     json: JsonOption = False,
 ) -> None:
     """Issue a key for calls of our REST API. It is shown once: store it at once."""
@@ -86,7 +88,9 @@ def issue(
 @app.command()
 def rotate(
     name: NameArgument,
-    grace_hours: Annotated[int, typer.Option(min=0, max=8_760, help="How long the old key stays valid.")] = 168,
+    grace_hours: Annotated[
+        int, typer.Option(min=0, max=8_760, metavar="N", help="How long the old key stays valid.")
+    ] = 168,
     json: JsonOption = False,
 ) -> None:
     """Issue a new key in place of one; both work until the grace is over."""
