@@ -63,6 +63,9 @@ def records(
     chosen = _chosen(found_table, fields)
     wanted = (None if csv else DEFAULT_LIMIT) if limit is None else limit or None
     with open_session() as session:
+        if csv:
+            names, query = chosen or service.columns_of(found_table), "&".join(where or ())
+            service.note_export(session.hub, found_table, names, query, who=session.who, clock=session.clock)
         total = service.count_records(session.hub, found_table, conditions, deleted=deleted)
         number = total if wanted is None else min(wanted, total)
         reading = service.read_records(session.hub, found_table, conditions, limit=wanted, deleted=deleted)

@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import IO, Any, cast
 
+from kwiksync_ops.clock import Clock
 from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError
-from kwiksync_ops.storage import record_search
+from kwiksync_ops.storage import audit, record_search
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.record_search import AnyOf, Condition, Operator, OtherField
 from kwiksync_ops.vocabulary import BASE_COLUMNS, RECORD_TABLES, Column, ColumnType, RecordTable, short_name
@@ -116,6 +117,16 @@ def read_records(
 def count_records(hub: Hub, table: RecordTable, conditions: Sequence[Condition] = (), *, deleted: bool = False) -> int:
     with hub.read() as connection:
         return record_search.count(connection, table.name, conditions, deleted=deleted)
+
+
+def note_export(hub: Hub, table: RecordTable, fields: Sequence[str], query: str, *, who: str, clock: Clock) -> None:
+    """Records are about to leave as a file: into the audit trail."""
+    details = {"fields": list(fields), "query": query[:2_000]}
+    hub.write(
+        lambda connection: audit.append(
+            connection, "records.export", table.name, who=who, now=clock.now(), details=details
+        )
+    )
 
 
 def write_csv(file: IO[str], fields: Sequence[str], records: Iterable[Mapping[str, Any]]) -> int:

@@ -23,7 +23,7 @@ from kwiksync_ops.api.problems import NotFoundError
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.services import edit, encoded_query, records
 from kwiksync_ops.services.records import BYTE_ORDER_MARK
-from kwiksync_ops.storage import audit, history, record_search
+from kwiksync_ops.storage import history, record_search
 from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.record_search import AnyOf, Condition, Sort
 from kwiksync_ops.vocabulary import Column, ColumnType, RecordTable
@@ -82,12 +82,8 @@ def read_records(
     wanted = _conditions(found, page, request)
     fields = _fields(found, page)
     if page.format == "csv":
-        details = {"fields": fields, "query": str(request.url.query)[:2_000]}
-        context.hub.write(
-            lambda connection: audit.append(
-                connection, "records.export", found.name, who=caller.name, now=context.clock.now(), details=details
-            )
-        )
+        query = str(request.url.query)
+        records.note_export(context.hub, found, fields, query, who=caller.name, clock=context.clock)
         stream = _csv(context, found, fields, wanted, deleted=page.deleted)
         name = f'attachment; filename="{found.name}.csv"'
         return StreamingResponse(stream, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})

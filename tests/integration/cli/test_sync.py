@@ -367,3 +367,5 @@ def test_a_csv_export_is_whole_and_fit_for_a_spreadsheet(synced: Cli) -> None:
     assert len(rows) == 1490
     assert done.stderr == b"1,490 records written.\n"
     assert synced("records", "locations", "--csv", "--json").code == 2
+    (row,) = synced.ok("audit", "show", "--action", "records.export", "--json").json["audit"]
+    assert (row["object"], row["details"]["query"]) == ("locations", "")
