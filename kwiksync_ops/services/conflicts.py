@@ -134,7 +134,10 @@ def _resolve_deletion(hub: Hub, conflict: Conflict, use: str | None, *, who: str
 
     def work(connection: Connection) -> None:
         now = clock.now()
+        details: dict[str, Any] = {"field": DELETED, "use": use}
         if use == SYSTEM:
+            old = edits.old_values(connection, conflict.table, [conflict.record])
+            details["old"] = old.get(conflict.record)
             tombstones.bury(
                 connection,
                 conflict.table,
@@ -146,7 +149,7 @@ def _resolve_deletion(hub: Hub, conflict: Conflict, use: str | None, *, who: str
             )
         else:
             tombstones.unlink(connection, conflict.table, [conflict.record], system=conflict.system)
-        _end(connection, conflict, {"field": DELETED, "use": use}, who=who, clock=clock)
+        _end(connection, conflict, details, who=who, clock=clock)
 
     hub.write(work)
     return Resolved(conflict, None, is_sent=use == HUB)

@@ -107,14 +107,15 @@ def delete_records(hub: Hub, table: str, sys_ids: Sequence[str], *, who: str, cl
     found = find_record_table(table)
 
     def work(connection: Connection) -> int:
+        old = edits.old_values(connection, found.name, sys_ids)
         for sys_id in sys_ids:
-            if not edits.exists(connection, found.name, sys_id):
+            if sys_id not in old:
                 raise _missing(found, sys_id)
         number = tombstones.bury(
             connection, found.name, sys_ids, system=None, run_id=edits.BY_HAND, who=who, now=clock.now()
         )
         for sys_id in sys_ids:
-            _audit(connection, "record.delete", found, sys_id, {}, who, clock)
+            _audit(connection, "record.delete", found, sys_id, {"old": old[sys_id]}, who, clock)
         return number
 
     return hub.write(work)

@@ -14,7 +14,7 @@ from typing import Any
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.services.comparison import ComparedPage, Comparison, Reading, Row
 from kwiksync_ops.services.table_sync import TableSync
-from kwiksync_ops.storage import audit, batches, lease, sync_log, tombstones, verification
+from kwiksync_ops.storage import audit, batches, edits, lease, sync_log, tombstones, verification
 from kwiksync_ops.storage.batches import Batch
 from kwiksync_ops.storage.hub import Connection
 from kwiksync_ops.storage.records import fingerprint
@@ -138,6 +138,7 @@ def _bury(sync: TableSync, rows: Sequence[HubRow]) -> Repaired:
     author, sys_ids = sync.author(), [row.sys_id for row in rows]
 
     def work(connection: Connection) -> int:
+        old = edits.old_values(connection, sync.key.table, sys_ids)
         deleted = tombstones.bury(
             connection,
             sync.key.table,
@@ -148,7 +149,7 @@ def _bury(sync: TableSync, rows: Sequence[HubRow]) -> Repaired:
             now=author.now,
         )
         sync_log.count(connection, sync.key, {"deleted": deleted})
-        _audit(connection, sync, "record.bury", sys_ids)
+        _audit(connection, sync, "record.bury", sys_ids, old=old)
         return deleted
 
     return Repaired(deleted=_write(sync, work))
@@ -162,9 +163,9 @@ def _write(sync: TableSync, work: Callable[[Connection], Any]) -> Any:
     return sync.hub.write(fenced)
 
 
-def _audit(connection: Connection, sync: TableSync, action: str, sys_ids: Sequence[str]) -> None:
+def _audit(connection: Connection, sync: TableSync, action: str, sys_ids: Sequence[str], **told: Any) -> None:
     author = sync.author()
-    details = {"records": len(sys_ids), "sys_ids": list(sys_ids), "reason": "verification"}
+    details = {"records": len(sys_ids), "sys_ids": list(sys_ids), "reason": "verification", **told}
     subject = f"{sync.key.table} and {sync.key.system}"
     audit.append(connection, action, subject, who=author.who, now=author.now, run_id=author.run_id, details=details)
 

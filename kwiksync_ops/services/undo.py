@@ -12,7 +12,7 @@ from kwiksync_ops.errors import ConfigurationError, ConflictError, KwikSyncError
 from kwiksync_ops.services.outcome import end_run
 from kwiksync_ops.services.records import find_record_table
 from kwiksync_ops.services.table_sync import take_lease
-from kwiksync_ops.storage import audit, checkpoints, lease, sync_log, undo
+from kwiksync_ops.storage import audit, checkpoints, edits, lease, sync_log, undo
 from kwiksync_ops.storage.checkpoints import Checkpoint
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.sync_log import TableRun
@@ -195,13 +195,14 @@ def _undo_batch(connection: Connection, plan: UndoPlan, run: TableRun, who: str,
         return False
     undoing = Undoing(plan.run_id, plan.undo_id, who, now)
     restored = undo.compare(connection, run.table, steps, undoing)
+    old = edits.old_values(connection, run.table, restored.buried)
     updated, buried = undo.apply(connection, run.table, restored, undoing)
     mark = Checkpoint(None, {"before": steps[-1].id}, run.run_id)
     checkpoints.advance(connection, run.system, run.direction, place, mark, now=now)
     figures = {"processed": updated + buried, "updated": updated, "deleted": buried}
     sync_log.count(connection, run, figures)
     if updated or buried:
-        details = {**figures, "undone": plan.run_id}
+        details = {**figures, "undone": plan.run_id, "old": old}
         subject = f"{run.table} from {run.system}"
         audit.append(connection, "batch.undo", subject, who=who, now=now, run_id=run.run_id, details=details)
     return True

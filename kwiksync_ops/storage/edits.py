@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from kwiksync_ops.redaction import Redactor
+from kwiksync_ops.storage.bulk import among
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORDS
 from kwiksync_ops.storage.sys_id import new_sys_ids
-from kwiksync_ops.vocabulary import Action
+from kwiksync_ops.vocabulary import RECORD_TABLES, Action
 
 BY_HAND = "by hand"
 """The run that an edit belongs to."""
@@ -31,6 +33,27 @@ def find(connection: sa.Connection, table: str, sys_id: str) -> sa.RowMapping | 
     """A record as it stands, not locked."""
     records = RECORDS[table]
     return connection.execute(records.select().where(records.c.sys_id == sys_id)).mappings().first()
+
+
+def old_values(connection: sa.Connection, table: str, sys_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What those that are not deleted hold, by sys_id, for the audit of their deletion: no secrets, nothing empty.
+
+    They are locked until the transaction ends where the database can.
+    """
+    if not sys_ids:
+        return {}
+    records = RECORDS[table]
+    names = ("external_id", "active", *(column.name for column in RECORD_TABLES[table].columns))
+    rows = connection.execute(
+        sa.select(records.c.sys_id, *(records.c[name] for name in names))
+        .where(among(connection, records.c.sys_id, sys_ids), records.c.sys_deleted_on.is_(None))
+        .order_by(records.c.sys_id)
+        .with_for_update()
+    )
+    redact = Redactor().payload
+    return {
+        row[0]: redact({name: row._mapping[name] for name in names if row._mapping[name] is not None}) for row in rows
+    }
 
 
 def touch(connection: sa.Connection, table: str, sys_id: str, *, now: datetime) -> None:

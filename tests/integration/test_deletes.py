@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.errors import DeleteGuardError, KwikSyncError
 from kwiksync_ops.services import deletes
+from kwiksync_ops.services.conflicts import list_conflicts, resolve_conflict
 from kwiksync_ops.storage import checkpoints, lease, sync_log
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import AUDIT, BATCH, ERROR_LOG, RECORD_HISTORY, RECORD_LINK, RECORDS, SEEN_KEY
@@ -248,6 +250,20 @@ def test_a_deleted_record_that_was_edited_in_the_hub_is_a_conflict(
     assert json.loads(error["payload"])["hub"]["name"] == ["record 3", "mine"]
     world.sync("r3", Mode.FULL)
     assert len(rows_of(hub, ERROR_LOG)) == 1
+
+
+def test_a_person_who_takes_the_systems_deletion_is_audited_with_what_the_record_held(world: World) -> None:
+    world.lean.spec = replace(world.lean.spec, direction="both")
+    world.table(FEED, outbound_mapping="keyset/assets.outbound.json", conflict=ConflictSpec("manual"))
+    world.sync("r1")
+    edit_in_the_hub(world, "R00003")
+    world.delete("R00003", 30)
+    world.sync("r2")
+    (conflict,) = list_conflicts(world.lean.hub)
+    resolve_conflict(world.lean.hub, conflict.sys_id, use="system", who="ann", clock=SystemClock())
+    assert world.buried() == {"R00003"}
+    details = json.loads(rows_of(world.lean.hub, AUDIT)[-1]["details"])
+    assert (details["use"], details["old"]["name"]) == ("system", "mine")
 
 
 def test_a_preview_says_what_would_be_deleted_and_deletes_nothing(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from kwiksync_ops import redaction
 from kwiksync_ops.batch import MappedBatch
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.errors import ConfigurationError, ConflictError, ValidationError
@@ -79,6 +80,11 @@ def audited(hub: Hub) -> list[tuple[str, str]]:
         return [tuple(one) for one in connection.execute(sa.select(AUDIT.c.action, AUDIT.c.who).order_by("number"))]
 
 
+def last_details(hub: Hub) -> Any:
+    with hub.read() as connection:
+        return audit.search(connection, audit.AuditFilter(), limit=1)[0]["details"]
+
+
 def test_an_edit_is_typed_counted_and_told_in_history_and_audit(hub: Hub) -> None:
     sys_id = create(hub, number="T1", state="1")
     changed = edit(hub, sys_id, state="2", due_date="2026-02-01T10:00:00+01:00", description="")
@@ -142,6 +148,19 @@ def test_a_deleted_record_is_a_tombstone_that_can_t_be_edited(hub: Hub) -> None:
     with pytest.raises(ConfigurationError, match="has no record"):
         delete_records(hub, "tickets", [sys_id], who="ann", clock=CLOCK)
     assert audited(hub)[-1] == ("record.delete", "ann")
+
+
+def test_the_audit_of_a_deletion_keeps_what_the_record_held_but_no_secret(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sys_id = create(hub, number="T1", state="1", due_date=DUE)
+    delete_records(hub, "tickets", [sys_id], who="ann", clock=CLOCK)
+    held = {"external_id": sys_id, "active": True, "number": "T1", "state": "1", "due_date": str(DUE)}
+    assert last_details(hub) == {"old": held}
+    monkeypatch.setattr(redaction, "is_secret_name", lambda name: name == "state")
+    sys_id = create(hub, state="1")
+    delete_records(hub, "tickets", [sys_id], who="ann", clock=CLOCK)
+    assert last_details(hub) == {"old": {"external_id": sys_id, "active": True, "state": redaction.MASK}}
 
 
 def test_an_edit_of_what_somebody_else_changed_since_is_refused(hub: Hub) -> None:

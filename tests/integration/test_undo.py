@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from kwiksync_ops.errors import ConfigurationError, ConflictError, KwikSyncError
 from kwiksync_ops.services import undo
 from kwiksync_ops.storage import sync_log
 from kwiksync_ops.storage.hub import Hub
-from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK
+from kwiksync_ops.storage.models import AUDIT, RECORD_HISTORY, RECORD_LINK
 from kwiksync_ops.vocabulary import Mode
 from tests.conftest import StartServer
 from tests.support.inbound import hub_records, rows_of
@@ -47,6 +48,8 @@ def test_the_hub_is_as_it_was_before_the_run(lean: LeanSystem) -> None:
     lean.sync("r2")
     assert put_back(lean, "r2") == [undo.TableUndone("assets", 1, 1, 0)]
     assert names(lean) == before
+    (old,) = json.loads(rows_of(lean.hub, AUDIT)[-1]["details"])["old"].values()
+    assert (old["external_id"], old["name"]) == ("R90000", "new")
     with lean.hub.read() as connection:
         (row,) = sync_log.read_run(connection, "undo_r2")
     assert (row["trigger"], row["status"], row["updated"], row["deleted"]) == ("undo", "success", 1, 1)

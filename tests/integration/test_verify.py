@@ -313,7 +313,9 @@ def test_a_repair_with_deletions_ends_with_equal_digests(start: Start) -> None:
     assert hub_records(system.hub, "assets")["R00020"]["sys_deleted_on"] is not None
     row = next(row for row in rows_of(system.hub, SYNC_LOG) if row["run_id"] == "check")
     assert (row["status"], row["deleted"]) == ("success", 1)
-    assert "record.bury" in {row["action"] for row in rows_of(system.hub, AUDIT)}
+    (buried,) = [row for row in rows_of(system.hub, AUDIT) if row["action"] == "record.bury"]
+    (old,) = json.loads(buried["details"])["old"].values()
+    assert (old["external_id"], old["name"]) == ("R00020", "record 20")
     assert compare(system, "later").agrees
 
 
