@@ -136,8 +136,11 @@ def transform(sync: TableSync, stage: Stage) -> Counts:
 
 def load(sync: TableSync, stage: Stage) -> Counts:
     """Commit the staged batches that are not in yet, in their order, and close the Sync Log row."""
+    has_open = _has_open(sync)
     for number in sorted(stage.numbers(MAPPED), key=lambda number: (number % PART, number)):
-        _commit(sync, stage.read_batch(number))
+        batch = stage.read_batch(number)
+        _commit(sync, batch, heals=has_open)
+        has_open = has_open or bool(batch.errors)
     return finish(sync)
 
 
@@ -151,7 +154,7 @@ def sync_table(sync: TableSync, source: Source) -> Counts:
     counts, after, resume, reach, is_read = _progress(sync)
     if is_read:
         return finish(sync)
-    is_whole = sync.reads_whole()
+    is_whole, has_open = sync.reads_whole(), _has_open(sync)
     pages = _read(sync, source, replace(sync.request(), resume=resume), after=after)
     prepared = Prefetch(_prepared(sync, pages, mapping, lookups, reach))
     with closing(prepared), sync.hub.using_waits(prepared.begin_next), quick_turns():
@@ -163,7 +166,8 @@ def sync_table(sync: TableSync, source: Source) -> Counts:
                 total = counts + Counts(processed=batch.mapped.read, failed=batch.mapped.rejected)
                 if not sync.is_preview and _is_over_budget(sync, total, is_end=is_end):
                     raise _over_budget(sync, total, [batch])
-                counts += _commit(sync, batch, of=staged.page if batch is page_batches[-1] else None)
+                counts += _commit(sync, batch, heals=has_open, of=staged.page if batch is page_batches[-1] else None)
+                has_open = has_open or bool(batch.errors)
             if sync.is_preview or not page_batches:
                 sync.hub.write(partial(_note_page, sync=sync, page=staged.page))
     return finish(sync)
@@ -339,7 +343,12 @@ def _progress(sync: TableSync) -> tuple[Counts, int, Mapping[str, Any] | None, R
     return counts, resume["page"], resume["token"], reach, resume["is_read"]
 
 
-def _commit(sync: TableSync, batch: Batch, *, of: Page | None = None) -> Counts:
+def _has_open(sync: TableSync) -> bool:
+    with sync.hub.read() as connection:
+        return error_log.has_open(connection, sync.key)
+
+
+def _commit(sync: TableSync, batch: Batch, *, heals: bool, of: Page | None = None) -> Counts:
     """Load the batch; in the same transaction count the page that it ends, if it is told."""
     if sync.is_preview:
         return _try(sync, batch)
@@ -349,7 +358,7 @@ def _commit(sync: TableSync, batch: Batch, *, of: Page | None = None) -> Counts:
     def work(connection: Connection) -> Counts:
         if sync.compares:
             seen_keys.note_batch(connection, sync.key, batch)
-        return batches.load(connection, sync.key, batch, author, sync.token, calls)
+        return batches.load(connection, sync.key, batch, author, sync.token, calls, heals=heals)
 
     counts = sync.hub.write(work)
     log.info("Batch %d of %s: %s", batch.number, sync.table.table, counts)

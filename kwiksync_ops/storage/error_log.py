@@ -176,10 +176,15 @@ def close(
     return closed.rowcount
 
 
+def has_open(connection: sa.Connection, run: TableRun) -> bool:
+    """Whether there is what close_healed might close. Only the holder of the lease adds to it."""
+    of = {"of_system": run.system, "of_direction": run.direction, "of_table": run.table}
+    return bool(connection.execute(_HAS_OPEN, of).scalar_one())
+
+
 def close_healed(connection: sa.Connection, run: TableRun, external_ids: Collection[str], *, now: datetime) -> None:
     """A record that was taken has no open rejection in that direction any more. A conflict is for a person to end."""
-    of = {"of_system": run.system, "of_direction": run.direction, "of_table": run.table}
-    if not connection.execute(_HAS_OPEN, of).scalar_one():
+    if not has_open(connection, run):
         return
     connection.execute(
         ERROR_LOG.update()
