@@ -37,6 +37,7 @@ _FIELDS = (
     Field("Who", shortest=8),
     Field("Action", shortest=12),
     Field("What", shortest=16),
+    Field("From", shortest=8, from_width=90),
     Field("Details", shortest=20, from_width=110),
 )
 
@@ -83,7 +84,10 @@ def show(
             row["who"],
             row["action"],
             row["object"],
-            json_text.dumps(row["details"], ensure_ascii=False),
+            row["details"].get("from", ""),
+            json_text.dumps(
+                {name: value for name, value in row["details"].items() if name != "from"}, ensure_ascii=False
+            ),
         )
         for row in rows
     ]

@@ -35,7 +35,7 @@ def open_session(*, is_current: bool = True) -> Iterator[Session]:
         ConfigurationError: the schema is missing, older or newer.
         HubError: the hub can't be reached.
     """
-    from kwiksync_ops.storage import schema
+    from kwiksync_ops.storage import audit, schema
     from kwiksync_ops.storage.hub import open_hub
 
     settings = read_settings()
@@ -43,7 +43,8 @@ def open_session(*, is_current: bool = True) -> Iterator[Session]:
     try:
         if is_current:
             schema.require_current(hub)
-        yield Session(settings, hub, SystemClock(), user_name())
+        with audit.called_from_here("cli"):
+            yield Session(settings, hub, SystemClock(), user_name())
     finally:
         hub.close()
 

@@ -33,12 +33,14 @@ def run_id_of(context: Context) -> str:
 @contextmanager
 def opened_hub() -> Iterator[Hub]:
     from kwiksync_ops.settings import read_settings
+    from kwiksync_ops.storage.audit import called_from_here
     from kwiksync_ops.storage.hub import open_hub
 
     settings = read_settings()
     hub = open_hub(settings.hub_url, settings.secret_keys)
     try:
-        yield hub
+        with called_from_here("task"):
+            yield hub
     finally:
         hub.close()
 

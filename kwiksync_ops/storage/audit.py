@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +19,18 @@ from kwiksync_ops.settings import key_id
 from kwiksync_ops.storage.models import AUDIT
 
 CALLED_FROM: ContextVar[str | None] = ContextVar("called_from", default=None)
-"""The address of the REST call that is served, so that none of its rows can lack it."""
+"""The address of the REST call that is served, or the machine of a command or task, so that no row can lack it."""
+
+
+@contextmanager
+def called_from_here(means: str) -> Iterator[None]:
+    """Rows that are written in the block tell this machine, and by what: `cli on host`."""
+    token = CALLED_FROM.set(f"{means} on {socket.gethostname()}")
+    try:
+        yield
+    finally:
+        CALLED_FROM.reset(token)
+
 
 _FIRST = "0" * 64
 _UNSIGNED = ""
@@ -48,8 +61,8 @@ def append(
 ) -> None:
     """One audit row: `action` is `<noun>.<verb>`, `subject` what was changed, `details` its old and new values."""
     _lock(connection)
-    address = CALLED_FROM.get()
-    details = {"from": address, **details} if address else details
+    place = CALLED_FROM.get()
+    details = {"from": place, **details} if place else details
     last = connection.execute(_LAST).first()
     keys = connection.get_execution_options().get("kwiksync_audit_keys") or (_UNSIGNED,)
     row = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from kwiksync_ops.dag_factory import inbound_dags, maintenance_dags, outbound_da
 from kwiksync_ops.operators.maintenance import OWN
 from kwiksync_ops.operators.notifier import KwikSyncNotifier
 from kwiksync_ops.services import alerts
-from kwiksync_ops.storage.hub import open_hub
+from kwiksync_ops.services.audit_trail import search_trail
+from kwiksync_ops.storage.audit import AuditFilter
+from kwiksync_ops.storage.hub import Hub, open_hub
+from kwiksync_ops.storage.models import SYNC_LOG
 from kwiksync_ops.storage.schema import upgrade
 from tests.support.airflow_runs import AirflowHome
 
@@ -44,11 +49,19 @@ def run(airflow: AirflowHome) -> dict[str, Any]:
     return found
 
 
+def put_old_run(hub: Hub) -> None:
+    began = datetime(2020, 1, 1, tzinfo=UTC)
+    row = {"sys_id": "0" * 32, "run_id": "old", "system": "erp", "direction": "inbound", "table_name": "tickets"}
+    row |= {"trigger": "schedule", "mode": "full", "status": "success", "who": "airflow"}
+    hub.write(lambda connection: connection.execute(SYNC_LOG.insert().values(**row, started=began, ended=began)))
+
+
 def test_they_run_and_keep_an_anchor(airflow: AirflowHome) -> None:
     home = Path(airflow.environment["KWIKSYNC_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     hub = open_hub(f"sqlite:///{home}/hub.db", (airflow.secret_key,))
     upgrade(hub)
+    put_old_run(hub)
     for dag_id in ("kwiksync_maintenance", "kwiksync_watch"):
         alerts.run_failed(hub, OWN, dag_id, f"{dag_id}/earlier", SystemClock())
     assert run(airflow) == {
@@ -56,6 +69,8 @@ def test_they_run_and_keep_an_anchor(airflow: AirflowHome) -> None:
         "kwiksync_watch": {"watch": "success"},
     }
     assert all(incident.closed for incident in alerts.list_incidents(hub, 9))
+    (cleaned,) = search_trail(hub, AuditFilter(action="sync_log.clean"), limit=9)
+    assert cleaned["details"]["from"] == f"task on {socket.gethostname()}"
     hub.close()
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -369,3 +370,16 @@ def test_a_csv_export_is_whole_and_fit_for_a_spreadsheet(synced: Cli) -> None:
     assert synced("records", "locations", "--csv", "--json").code == 2
     (row,) = synced.ok("audit", "show", "--action", "records.export", "--json").json["audit"]
     assert (row["object"], row["details"]["query"]) == ("locations", "")
+
+
+def test_the_audit_trail_tells_on_which_machine_a_command_was_typed(
+    synced: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = f"cli on {socket.gethostname()}"
+    shown = synced.ok("audit", "show", "--json").json["audit"]
+    exported = [json.loads(line) for line in synced.ok("audit", "export").out.splitlines()]
+    assert {row["details"]["from"] for row in shown} == {here}
+    assert {json.loads(row["details"])["from"] for row in exported} == {here}
+    monkeypatch.setenv("COLUMNS", "200")
+    assert here in synced.ok("audit", "show", "-n", "1").out
+    assert audit.CALLED_FROM.get() is None
