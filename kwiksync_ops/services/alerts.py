@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 USUAL_RUNS = 10
 FEWEST_RUNS = 5
 SHORTEST_S = 60.0
+FEWEST_REJECTS = 10
+SMALLEST_SHARE = 0.01
 SHOWN_ERRORS = 3
 TOLD_WITHIN = timedelta(days=1)
 """An incident of which nobody could be told while it lasted is told so long after its end."""
@@ -80,10 +82,20 @@ def _kinds(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Iterato
     if any(row["status"] == SyncStatus.FAILED for row in rows):
         yield Kind.FAILED
     processed, failed = (sum(row[name] for row in rows) for name in ("processed", "failed"))
-    if failed and failed * 100 >= processed * limits["error_share"]:
+    is_large = failed and failed * 100 >= processed * limits["error_share"]
+    if is_large or any(_rejects_unusually(connection, row, limits["error_growth"]) for row in rows):
         yield Kind.REJECTS
     if _is_slow(connection, rows, limits["slower_than"]):
         yield Kind.SLOW
+
+
+def _rejects_unusually(connection: Connection, row: Mapping[str, Any], times: int) -> bool:
+    """Compared with the median of the syncs of the same table and kind before it. A few records say nothing."""
+    share = row["failed"] / max(row["processed"], 1)
+    if row["failed"] < FEWEST_REJECTS or share < SMALLEST_SHARE:
+        return False
+    usual = sync_log.reject_shares(connection, row, limit=USUAL_RUNS)
+    return len(usual) >= FEWEST_RUNS and share > times * statistics.median(usual)
 
 
 def _is_slow(connection: Connection, rows: Sequence[Mapping[str, Any]], times: int) -> bool:

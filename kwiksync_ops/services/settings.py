@@ -32,6 +32,7 @@ class Known:
 KNOWN: Mapping[str, Known] = {
     "alerts.enabled": Known(True, "Whether alerts are sent, to the addresses of KWIKSYNC_ALERT_URLS."),
     "alerts.error_share": Known(20, "Share of a sync's records in percent from which rejects are an incident.", 1, 100),
+    "alerts.error_growth": Known(3, "A table that rejects so many times its usual share is an incident.", 2, 100),
     "alerts.slower_than": Known(3, "A sync that takes so many times its usual time is an incident.", 2, 100),
     "alerts.late_after_minutes": Known(60, "A scheduled sync that did not begin so long after its time.", 5, 10_080),
     "alerts.link": Known("", "Base URL of Airflow's UI, for the link in an alert."),

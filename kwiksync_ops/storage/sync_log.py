@@ -147,17 +147,34 @@ def search(
 
 def durations(connection: sa.Connection, like: Mapping[str, Any], *, limit: int) -> list[float]:
     """How long, in seconds, the last successful runs before this row's took, of the same system, direction and mode."""
-    same = [SYNC_LOG.c[name] == like[name] for name in ("system", "direction", "mode")]
-    ended = SYNC_LOG.c.status.in_((SyncStatus.SUCCESS, SyncStatus.PARTIAL))
     first, last = sa.func.min(SYNC_LOG.c.started), sa.func.max(SYNC_LOG.c.ended)
     rows = connection.execute(
         sa.select(first.label("first"), last.label("last"))
-        .where(*same, ended, SYNC_LOG.c.run_id != like["run_id"], SYNC_LOG.c.started < like["started"])
+        .where(*_sound_before(like, "system", "direction", "mode"))
         .group_by(SYNC_LOG.c.run_id)
         .order_by(first.desc())
         .limit(limit)
     )
     return [(row.last - row.first).total_seconds() for row in rows]
+
+
+def reject_shares(connection: sa.Connection, like: Mapping[str, Any], *, limit: int) -> list[float]:
+    """Which share of its records the last successful syncs of this row's table before it rejected, in its mode."""
+    same = _sound_before(like, "system", "direction", "mode", "table_name")
+    rows = connection.execute(
+        sa.select(SYNC_LOG.c.failed, SYNC_LOG.c.processed)
+        .where(*same, SYNC_LOG.c.processed > 0)
+        .order_by(SYNC_LOG.c.started.desc())
+        .limit(limit)
+    )
+    return [row.failed / row.processed for row in rows]
+
+
+def _sound_before(like: Mapping[str, Any], *names: str) -> list[sa.ColumnElement[bool]]:
+    """Rows of other runs before this row's that ended well, and have the same under these names."""
+    same = [SYNC_LOG.c[name] == like[name] for name in names]
+    ended = SYNC_LOG.c.status.in_((SyncStatus.SUCCESS, SyncStatus.PARTIAL))
+    return [*same, ended, SYNC_LOG.c.run_id != like["run_id"], SYNC_LOG.c.started < like["started"]]
 
 
 def last_start(connection: sa.Connection, system: str, direction: str) -> datetime | None:

@@ -62,12 +62,20 @@ class Office:
     clock: ManualClock
     runs: int = 0
 
-    def run(self, status: str = "success", *, processed: int = 100, failed: int = 0, minutes: int = 5) -> str:
+    def run(
+        self,
+        status: str = "success",
+        *,
+        processed: int = 100,
+        failed: int = 0,
+        minutes: int = 5,
+        table: str = "tickets",
+    ) -> str:
         self.runs += 1
         run_id = f"{DAG}/run-{self.runs}"
         started = self.clock.now()
         self.clock.sleep(minutes * 60)
-        row = {"system": "erp", "direction": "inbound", "table_name": "tickets", "trigger": "schedule", "mode": "full"}
+        row = {"system": "erp", "direction": "inbound", "table_name": table, "trigger": "schedule", "mode": "full"}
         row |= {"sys_id": f"{self.runs:032x}", "run_id": run_id, "status": status, "who": "airflow"}
         counts = {"started": started, "ended": self.clock.now(), "processed": processed, "failed": failed}
         if status == "failed":
@@ -132,6 +140,48 @@ def test_too_many_rejects_are_told_and_a_few_are_not(office: Office) -> None:
     office.ended(office.run("partial", failed=20))
     (mail,) = office.mailbox.mails
     assert mail["subject"] == f"KWikSync: {DAG} rejected too many records"
+
+
+def test_rejects_that_grow_far_over_their_usual_share_are_one_incident_until_they_are_usual_again(
+    office: Office,
+) -> None:
+    for _ in range(5):
+        office.ended(office.run("partial", processed=1_000, failed=10))
+    office.ended(office.run("partial", processed=1_000, failed=30))
+    assert office.open_kinds() == set()
+    for failed in (31, 60):
+        office.ended(office.run("partial", processed=1_000, failed=failed))
+        assert office.open_kinds() == {Kind.REJECTS}
+    office.ended(office.run("partial", processed=1_000, failed=12))
+    assert office.open_kinds() == set()
+    (mail,) = office.mailbox.mails
+    assert mail["subject"] == f"KWikSync: {DAG} rejected too many records"
+
+
+@pytest.mark.parametrize(("processed", "failed"), [(3, 1), (50, 9), (100_000, 999)])
+def test_a_few_rejects_are_no_growth(office: Office, processed: int, failed: int) -> None:
+    change_setting(office.hub, "alerts.error_share", 100, who="ann", clock=office.clock)
+    for _ in range(5):
+        office.ended(office.run())
+    office.ended(office.run("partial", processed=processed, failed=failed))
+    assert office.open_kinds() == set()
+
+
+def test_a_share_is_usual_for_nothing_before_there_were_some_runs(office: Office) -> None:
+    for _ in range(4):
+        office.ended(office.run())
+    office.ended(office.run("partial", failed=19))
+    assert office.open_kinds() == set()
+
+
+def test_a_table_is_compared_with_itself(office: Office) -> None:
+    for _ in range(5):
+        office.ended(office.run("partial", failed=19, table="assets"))
+        office.ended(office.run(table="tickets"))
+    office.ended(office.run("partial", failed=19, table="assets"))
+    assert office.open_kinds() == set()
+    office.ended(office.run("partial", failed=19, table="tickets"))
+    assert office.open_kinds() == {Kind.REJECTS}
 
 
 def test_a_run_that_takes_far_longer_than_usual_is_told(office: Office) -> None:
