@@ -18,6 +18,8 @@ from kwiksync_ops.api.app import create_app
 from kwiksync_ops.api.context import Context
 from kwiksync_ops.api.pages.app import create_pages
 from kwiksync_ops.errors import ConflictError
+from kwiksync_ops.storage import audit
+from kwiksync_ops.storage.audit import AuditFilter
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.storage.models import AUDIT, ERROR_LOG
 from tests.pages.sample import Sample
@@ -128,6 +130,17 @@ def prefixed(context: Context, path: str, who: str) -> str:
 
     with ThreadPoolExecutor(1) as pool:  # the browser's driver keeps a loop in this thread
         return pool.submit(asyncio.run, ask()).result()
+
+
+def test_a_form_of_another_site_is_a_refused_attempt_in_the_audit_trail(server: ApiServer, sample_hub: Hub) -> None:
+    path = "/pages/mappings/erp/tickets/edit"
+    for site in ({"Sec-Fetch-Site": "cross-site"}, {}):
+        answer = server.call("POST", path, headers={"Cookie": "_token=admin-token", **site}, data={"do": "save"})
+        assert answer.status_code == 403
+    with sample_hub.read() as connection:
+        rows = audit.search(connection, AuditFilter(action="access"), limit=9)
+    told = [(row["who"], row["object"], row["details"]["from"]) for row in rows]
+    assert told == [("admin", f"POST {path}", "127.0.0.1")] * 2
 
 
 def test_looks_have_a_budget_of_their_own(server: ApiServer, context: Context) -> None:

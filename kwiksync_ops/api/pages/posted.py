@@ -9,8 +9,9 @@ from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
-from kwiksync_ops.api.context import OWN_HEADER
+from kwiksync_ops.api.context import OWN_HEADER, ContextDep, note_refusal
 from kwiksync_ops.api.pages.access import LookDep
 from kwiksync_ops.api.problems import RefusedError
 
@@ -31,7 +32,7 @@ class Posted:
         return name in self.values
 
 
-async def posted(request: Request, caller: LookDep) -> Posted:
+async def posted(request: Request, caller: LookDep, context: ContextDep) -> Posted:
     """The form, where one of our own pages sent it.
 
     Raises:
@@ -39,6 +40,7 @@ async def posted(request: Request, caller: LookDep) -> Posted:
     """
     site = request.headers.get("Sec-Fetch-Site", "")
     if caller.means == "cookie" and site != "same-origin" and OWN_HEADER.lower() not in request.headers:
+        await run_in_threadpool(note_refusal, context, caller, request)
         raise RefusedError(
             "The form came with a cookie only, and may be another site's.",
             status=HTTPStatus.FORBIDDEN,
