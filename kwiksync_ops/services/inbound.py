@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from kwiksync_ops.batch import Page, SourceRecord
 from kwiksync_ops.connectors.http.json_path import MISSING, parse_path, value_at
 from kwiksync_ops.connectors.source import ReadRequest, Source
@@ -311,8 +313,10 @@ def _batches(
     if not page.records and not page.rejects and not page.files and not page.is_last:
         return
     for index, records in enumerate(parts):
-        mapped = mapping.apply(records, lookups)
-        mapped = replace(mapped, fingerprints=fingerprints([records[at] for at in mapped.indexes]))
+        number = index * PART + page.number
+        with bound_contextvars(batch=number):
+            mapped = mapping.apply(records, lookups)
+            mapped = replace(mapped, fingerprints=fingerprints([records[at] for at in mapped.indexes]))
         rejects = [*mapped.rejects]
         if index == 0 and page.rejects:
             rejects += page.rejects
@@ -322,7 +326,7 @@ def _batches(
         moves = is_end and not sync.run.until and (sync.is_keyset or page.is_last)
         resume = _resume(page, reach) if is_end else None
         watermark = reach.watermark(is_keyset=sync.is_keyset) if moves else None
-        yield Batch(index * PART + page.number, mapped, errors, watermark, resume, page.files if is_end else ())
+        yield Batch(number, mapped, errors, watermark, resume, page.files if is_end else ())
 
 
 def _resume(page: Page, reach: Reach) -> Mapping[str, Any]:
@@ -349,9 +353,12 @@ def _has_open(sync: TableSync) -> bool:
 
 
 def _commit(sync: TableSync, batch: Batch, *, heals: bool, of: Page | None = None) -> Counts:
+    with bound_contextvars(batch=batch.number):
+        return _try(sync, batch) if sync.is_preview else _load(sync, batch, heals, of)
+
+
+def _load(sync: TableSync, batch: Batch, heals: bool, of: Page | None) -> Counts:
     """Load the batch; in the same transaction count the page that it ends, if it is told."""
-    if sync.is_preview:
-        return _try(sync, batch)
     author = sync.author()
     calls = of.calls if of else -1
 

@@ -55,6 +55,7 @@ def test_everything_comes_in_then_only_what_changed_then_nothing(
     assert "system=erp" in batch
     assert "table=locations" in batch
     assert "run=kwiksync_erp_inbound/" in batch
+    assert "batch=1" in batch
     assert {table: len(hub_records(airflow_hub, table)) for table in TABLES} == {
         "locations": 1490,
         "projects": 442,
