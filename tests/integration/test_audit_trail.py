@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
+import trustme
+from pyarrow import fs
 
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.errors import ConfigurationError, ValidationError
@@ -19,6 +26,7 @@ from kwiksync_ops.storage import anchors, audit
 from kwiksync_ops.storage.audit import AuditFilter
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import AUDIT
+from tests.support.s3_server import S3Server
 
 ROWS = 12
 CLOCK = SystemClock()
@@ -123,6 +131,63 @@ def test_an_anchor_is_kept_once_and_where_the_setting_says(hub: Hub, settings: S
         anchor_trail(hub, settings, CLOCK)
     assert len(list((place / "audit-anchors").iterdir())) == 1
     assert problem(hub, settings) is None
+
+
+@pytest.fixture
+def bucket(certificate_authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new bucket in a store that speaks S3; what opens it stands in the environment."""
+    store = S3Server(certificate_authority)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-access-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-access-key")
+    monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+    host = store.url.removeprefix("https://")
+    owner = fs.S3FileSystem(
+        endpoint_override=host, region="us-east-1", tls_ca_file_path=ca_file, allow_bucket_creation=True
+    )
+    name = f"anchors-{uuid.uuid4().hex}"
+    owner.create_dir(name)
+    yield f"s3://{name}/kwiksync?region=us-east-1&endpoint_override={quote(host)}"
+    store.close()
+
+
+ANCHOR_AND_VERIFY = """
+import json, sys
+from pathlib import Path
+from kwiksync_ops.clock import SystemClock
+from kwiksync_ops.services.audit_trail import anchor_trail, verify_trail
+from kwiksync_ops.settings import Settings
+from kwiksync_ops.storage.hub import open_hub
+
+url, home, is_to_anchor = sys.argv[1:]
+hub = open_hub(url, ("test-audit-key",))
+settings = Settings(url, Path(home), "", home=Path(home))
+if is_to_anchor == "True":
+    anchor_trail(hub, settings, SystemClock())
+found = verify_trail(hub, settings)
+print(json.dumps([found.anchors, found.fault and found.fault.problem]))
+"""
+
+
+def in_its_own_process(hub: Hub, home: Path, *, is_to_anchor: bool) -> list[Any]:
+    """How many anchors there are, and what is wrong; its libraries read SSL_CERT_FILE when they are loaded."""
+    url = hub.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", ANCHOR_AND_VERIFY, url, str(home), str(is_to_anchor)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    found: list[Any] = json.loads(done.stdout)
+    return found
+
+
+def test_anchors_in_a_bucket_show_that_the_tail_was_cut_off(
+    hub: Hub, settings: Settings, bucket: str, tmp_path: Path
+) -> None:
+    app_settings.change_setting(hub, "audit.anchor", bucket, who="ann", clock=CLOCK)
+    assert in_its_own_process(hub, tmp_path, is_to_anchor=True) == [1, None]
+    assert in_its_own_process(hub, tmp_path, is_to_anchor=True) == [1, None]
+    execute(hub, AUDIT.delete().where(AUDIT.c.number > ROWS))
+    number, told = in_its_own_process(hub, tmp_path, is_to_anchor=False)
+    assert number == 1
+    assert "the tail was cut off" in told
 
 
 def test_a_place_that_can_t_be_used_is_told(hub: Hub, settings: Settings, tmp_path: Path) -> None:
