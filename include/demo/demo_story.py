@@ -205,7 +205,8 @@ def stay(demo: Demo, password: str) -> None:
     screen.title("Yours to look at")
     screen.pairs(
         [
-            ("Airflow", f"{demo.airflow.url}/dags/{DAG_ID}"),
+            ("KWikSync", f"{demo.airflow.url}/plugin/kwiksync"),
+            ("in Airflow", f"{demo.airflow.url}/dags/{DAG_ID}"),
             ("log in as", f"{USER}, password {password}"),
             ("in another shell", f"source {shown(FOLDER / 'env')}"),
             ("then", "kwiksync status"),
