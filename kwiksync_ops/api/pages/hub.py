@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,11 +83,11 @@ def _durations(runs: Sequence[RunSummary]) -> Markup:
     ended = [run for run in reversed(runs) if run.duration_s is not None]
     items = [
         Bar(
-            _day(run),
+            start,
             f"{run.system} {run.direction}, {run.started:%Y-%m-%d %H:%M}: {duration(run.duration_s)}, {run.status}",
             (("bar-bad" if run.status == "failed" else "bar", run.duration_s or 0.0),),
         )
-        for run in ended
+        for run, start in zip(ended, starts_of(ended), strict=True)
     ]
     longest = max((run.duration_s or 0.0 for run in ended), default=0.0)
     summary = f"Duration of the last {len(ended)} syncs; the longest took {duration(longest)}."
@@ -95,9 +95,10 @@ def _durations(runs: Sequence[RunSummary]) -> Markup:
 
 
 def _records(runs: Sequence[RunSummary]) -> Markup:
+    synced = list(reversed(runs))
     items = [
         Bar(
-            _day(run),
+            start,
             f"{run.system} {run.direction}, {run.started:%Y-%m-%d %H:%M}: {run.created:,} created, "
             f"{run.updated:,} updated, {run.deleted:,} deleted, {run.failed:,} put aside",
             (
@@ -107,7 +108,7 @@ def _records(runs: Sequence[RunSummary]) -> Markup:
                 ("bar-bad", run.failed),
             ),
         )
-        for run in reversed(runs)
+        for run, start in zip(synced, starts_of(synced), strict=True)
     ]
     changed = sum(run.changed for run in runs)
     failed = sum(run.failed for run in runs)
@@ -120,5 +121,7 @@ def _seconds(value: float) -> str:
     return f"{value:g} s" if value < 120 else f"{value / 60:g} min" if value < 7_200 else f"{value / 3_600:g} h"
 
 
-def _day(run: RunSummary) -> str:
-    return f"{run.started:%d %b}"
+def starts_of(runs: Sequence[RunSummary]) -> Iterator[str]:
+    """Days; times where all are of one day."""
+    pattern = "%d %b" if len({run.started.date() for run in runs}) > 1 else "%H:%M"
+    return (run.started.strftime(pattern) for run in runs)

@@ -10,12 +10,24 @@ import pytest
 from kwiksync_ops.api.pages.access import WINDOW_S, LookBudget
 from kwiksync_ops.api.pages.charts import Bar, Span, bars, timeline
 from kwiksync_ops.api.pages.formats import ago, duration, moment, share, watermark
+from kwiksync_ops.api.pages.hub import starts_of
 from kwiksync_ops.api.pages.kept import Kept
 from kwiksync_ops.api.pages.links import Links
 from kwiksync_ops.errors import HubError
 from kwiksync_ops.services.feed import Place, place_of
+from kwiksync_ops.services.overview import RunSummary
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+def test_syncs_of_one_day_are_told_apart_by_their_time_others_by_their_day() -> None:
+    runs = [
+        RunSummary(f"run-{hours}", "erp", "inbound", "full", "success", ("tickets",), at, at, 1, 1, 0, 0, 0)
+        for hours in (0, 1, 30)
+        if (at := NOW + timedelta(hours=hours))
+    ]
+    assert list(starts_of(runs[:2])) == ["12:00", "13:00"]
+    assert list(starts_of(runs)) == ["15 Jan", "15 Jan", "16 Jan"]
 
 
 @pytest.mark.parametrize(
