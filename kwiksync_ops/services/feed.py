@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.storage import activity, sync_log
-from kwiksync_ops.storage.hub import Hub
+from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.vocabulary import RECORD_TABLES, SyncStatus
 
 AUDITED = ("sync", "batch", "error", "conflict", "record", "mapping", "table")
@@ -21,6 +21,9 @@ VERBS = {
     "error.resolve": "errors resolved",
     "conflict.resolve": "a conflict decided",
     "table.verify": "verified",
+    "record.create": "created",
+    "record.update": "changed",
+    "record.delete": "deleted",
 }
 ROWS_READ = 200
 OVERLAP = timedelta(seconds=30)
@@ -29,7 +32,7 @@ OVERLAP = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Event:
-    """`id` is the same however often it is read; `table` and `run_id` are empty where it is of none."""
+    """`id` is the same however often it is read; `table`, `run_id` and `record` are empty where it is of none."""
 
     id: str
     at: datetime
@@ -37,6 +40,7 @@ class Event:
     text: str
     status: str = ""
     run_id: str = ""
+    record: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,10 @@ def read_feed(hub: Hub, after: Place, *, limit: int) -> tuple[list[Event], Place
     """What happened behind a place, newest first, and the new place."""
     with hub.read() as connection:
         audited = activity.audited_after(connection, after.number, AUDITED, limit=limit)
+        names = _names(connection, audited)
         rows = [dict(row) for row in sync_log.latest(connection, limit=ROWS_READ)]
     events = [event for row in rows for event in _of_log(row) if event.at > after.at - OVERLAP]
-    events += [_of_audit(row) for row in audited]
+    events += [_of_audit(row, names) for row in audited]
     events.sort(key=lambda event: (event.at, event.id), reverse=True)
     number = max((row["number"] for row in audited), default=after.number)
     return events[:limit], Place(number, max((event.at for event in events), default=after.at))
@@ -87,7 +92,17 @@ def _outcome(row: Mapping[str, Any]) -> str:
     return ", ".join(told) or row["message"] or "nothing to change"
 
 
-def _of_audit(row: Mapping[str, Any]) -> Event:
+def _names(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What people call the records that the rows are of, by their sys_id."""
+    named = [row["object"].partition(" ") for row in rows]
+    tables = {table: {sys_id for of, _, sys_id in named if of == table} for table in RECORD_TABLES}
+    found: dict[str, str] = {}
+    for table, sys_ids in tables.items():
+        found |= activity.labels_of(connection, table, sys_ids) if sys_ids else {}
+    return found
+
+
+def _of_audit(row: Mapping[str, Any], names: Mapping[str, str]) -> Event:
     details = row["details"]
     figures = [
         f"{details[name]:,} {name}"
@@ -100,4 +115,6 @@ def _of_audit(row: Mapping[str, Any]) -> Event:
     verb = VERBS.get(row["action"]) or row["action"].replace(".", " ").replace("_", " ")
     told = ", ".join(figures) if figures else f"by {row['who']}"
     at = datetime.fromisoformat(row["at"])
-    return Event(f"a{row['number']}", at, table, f"{rest}: {verb}, {told}", "", row["run_id"] or "")
+    record = rest if rest in names else ""
+    text = f"{names.get(rest, rest)}: {verb}, {told}"
+    return Event(f"a{row['number']}", at, table, text, "", row["run_id"] or "", record)

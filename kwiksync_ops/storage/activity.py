@@ -112,5 +112,9 @@ def labels_of(connection: sa.Connection, table: str, sys_ids: Collection[str]) -
 
 
 def _label(row: sa.RowMapping, names: Sequence[str]) -> str:
-    told = [str(row[name])[:80] for name in names if row[name]]
+    told = [_cut(str(row[name])) for name in names if row[name]]
     return " ".join(told) or str(row["external_id"])
+
+
+def _cut(text: str, longest: int = 80) -> str:
+    return text if len(text) <= longest else f"{text[:longest].rstrip()}…"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kwiksync_ops.services.edit import create_record
 from kwiksync_ops.services.feed import Place, read_feed
 from kwiksync_ops.services.overview import recent_runs, totals
 from kwiksync_ops.services.progress import progress_of
@@ -15,6 +16,7 @@ from kwiksync_ops.storage.error_log import ErrorEntry
 from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import SYNC_LOG
 from kwiksync_ops.storage.sync_log import TableRun
+from kwiksync_ops.testing import ManualClock
 from kwiksync_ops.vocabulary import Direction, SyncStatus
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -93,6 +95,18 @@ def test_the_feed_goes_on_where_it_ended_and_tells_of_nobody_s_keys(hub: Hub) ->
     ran(hub, "run-2", "tickets", at=NOW + timedelta(minutes=5))
     fresh = [event for event in read_feed(hub, place, limit=50)[0] if event.id not in seen]
     assert {event.run_id for event in fresh} == {"run-2"}
+
+
+def test_the_feed_calls_a_record_what_people_call_it_and_names_it_for_a_link(hub: Hub) -> None:
+    long = {"number": "PRJ0000042", "name": "A bridge over the " + "very " * 20 + "wide river"}
+    sys_id = create_record(hub, "projects", long, who="admin", clock=ManualClock(NOW))
+    hub.write(
+        lambda connection: audit.append(connection, "record.update", "projects gone", who="user", now=NOW, details={})
+    )
+    gone, made = read_feed(hub, Place(), limit=50)[0]
+    assert (gone.text, gone.record) == ("gone: changed, by user", "")
+    assert (made.table, made.record) == ("projects", sys_id)
+    assert made.text == f"PRJ0000042 {long['name'][:80].rstrip()}…: created, by admin"
 
 
 def test_the_newest_sync_of_each_table_is_found_whatever_was_verified_since(hub: Hub) -> None:
