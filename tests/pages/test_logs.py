@@ -99,6 +99,7 @@ def test_an_error_is_replayed_and_stays_open_while_its_cause_does(look: Look, sa
     expect(page.locator("main")).to_contain_text("What to do:")
     page.get_by_role("button", name="Replay").click()
     expect(page.locator("#said")).to_contain_text("rejected")
+    expect(page.locator("#said p")).to_have_class("fault")
     (row,) = find_errors(sample_hub, [page.url.rsplit("/", 1)[1]])
     assert (row["resolution"], row["attempt"]) == ("open", 2)
 

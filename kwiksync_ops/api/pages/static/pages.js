@@ -67,7 +67,7 @@ async function run(element, body) {
     const text = done ? filled(done, told) : "";
     if (told?.ok === false) say(text, true);
     else if (after === "secret") showOnce(told.key);
-    else if (after === "reload") goWith(text, location.href);
+    else if (after === "reload") goWith(text, location.href, told?.outcome === "rejected");
     else if (after.startsWith("/")) goWith(text, after);
     else if (text) say(text);
     document.dispatchEvent(new CustomEvent("kwiksync-called", { detail: { element, told } }));
@@ -85,8 +85,9 @@ function showOnce(text) {
   dialog.showModal();
 }
 
-function goWith(text, address) {
+function goWith(text, address, isBad = false) {
   sessionStorage.setItem("kwiksync.said", text);
+  if (isBad) sessionStorage.setItem("kwiksync.bad", "yes");
   if (address === location.href) location.reload();
   else location.assign(address);
 }
@@ -216,5 +217,7 @@ for (const select of document.querySelectorAll("[data-display]")) {
 }
 
 const kept = sessionStorage.getItem("kwiksync.said");
+const bad = sessionStorage.getItem("kwiksync.bad") !== null;
 sessionStorage.removeItem("kwiksync.said");
-if (kept) say(kept);
+sessionStorage.removeItem("kwiksync.bad");
+if (kept) say(kept, bad);
