@@ -342,7 +342,7 @@ def test_whatever_is_sent_is_answered_with_a_page(body: dict[str, str], server: 
     [
         ("mappings/erp/tikets", "No inbound mapping of tikets of erp was applied yet."),
         ("mappings/erp/tickets?version=9", "There is no version 9"),
-        ("mappings/erp/tickets?direction=up", "This can't be read so"),
+        ("mappings/erp/tickets?direction=up", "This can't be understood"),
         ("mappings/erp/tickets/versions?old=1&new=9", "There is no version 9"),
         ("mappings/erp/tikets/edit", "erp has no table 'tikets'. Did you mean 'tickets'?"),
         ("mappings/erpp/tickets/preview", "declares 'erpp'. Did you mean 'erp'?"),

@@ -203,7 +203,7 @@ def test_a_record_is_made_of_what_is_filled_in(look: Look, sample_hub: Hub) -> N
     page.get_by_label("Number").fill("TKT-NEW")
     page.get_by_label("Short description").fill("Ada's <b>pump</b> leaks")
     page.get_by_label("Due date").fill("2026-02-03T04:05:06")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.locator("#said")).to_contain_text("It is made.")
     expect(page.locator("h1")).to_have_text("TKT-NEW Ada's <b>pump</b> leaks")
     (made,) = some(sample_hub, "tickets", Condition("number", "=", "TKT-NEW"))
@@ -218,12 +218,12 @@ def test_what_keeps_a_record_from_being_made_stands_beside_each_field_with_its_c
 ) -> None:
     before = count(sample_hub, "tickets")
     page = look.go("records/tickets/new")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.locator("#edit-fault")).to_contain_text("Nothing is filled in yet.")
     page.get_by_label("Number").fill("TKT-NEW")
     page.get_by_label("Project").fill("nobody")
     page.get_by_label("Location").fill("nowhere")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     for name, value in (("project", "nobody"), ("location", "nowhere")):
         expect(page.locator(f"#field-{name}-fault")).to_contain_text(re.compile(f"^ERR_008 .* the sys_id '{value}'"))
     expect(page.get_by_label("Project")).to_be_focused()
@@ -241,9 +241,9 @@ def test_a_record_whose_answer_was_lost_is_made_once(look: Look, sample_hub: Hub
         route.abort()
 
     page.route("**/records/locations", lose, times=1)
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.locator("#edit-fault")).to_contain_text("The server can't be reached.")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.locator("h1")).to_have_text("Dam 3")
     assert count(sample_hub, "locations", Condition("name", "=", "Dam 3")) == 1
 
@@ -328,7 +328,7 @@ def test_a_search_looks_at_a_bounded_number_of_records_and_goes_on_by_itself(
     expect(page.locator(f"{ROW} th")).to_have_text(oldest["number"])
     expect(page).to_have_url(re.compile("looked=2000"))
     page = look.go("records/tickets?sort=priority")
-    expect(page.locator("h1")).to_have_text("This can't be read so")
+    expect(page.locator("h1")).to_have_text("This can't be understood")
     expect(page.locator("main")).to_contain_text("too many tickets to sort them by priority")
 
 

@@ -21,8 +21,8 @@ TITLES = {
     HTTPStatus.UNAUTHORIZED: "Your session has ended",
     HTTPStatus.FORBIDDEN: "You have no access to this",
     HTTPStatus.NOT_FOUND: "There is nothing here",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "This can't be read so",
-    HTTPStatus.BAD_REQUEST: "This can't be read so",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "This can't be understood",
+    HTTPStatus.BAD_REQUEST: "This can't be understood",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many pages at once",
     HTTPStatus.SERVICE_UNAVAILABLE: "The hub does not answer",
 }
