@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from kwiksync_ops.batch import Page
 from kwiksync_ops.connectors.target import Target
 from kwiksync_ops.services import deliveries
@@ -46,10 +48,11 @@ def push_table(sync: TableSync, target: Target) -> Counts:
     if sync.is_preview:
         return _preview(sync, formatter)
     _send(sync, target, formatter)
-    for page in _pages(sync, _watermark(sync)):
-        _enqueue(sync, formatter.format(formatter.gather(page)))
-        _send(sync, target, formatter)
-        _advance(sync, page[-1].mark)
+    for number, page in enumerate(_pages(sync, _watermark(sync)), start=1):
+        with bound_contextvars(batch=number):
+            _enqueue(sync, formatter.format(formatter.gather(page)))
+            _send(sync, target, formatter)
+            _advance(sync, page[-1].mark)
     return finish(sync)
 
 
@@ -86,12 +89,13 @@ def transform(sync: TableSync, stage: Stage, target: Target) -> Counts:
     """Format the staged records into the outbox, a page a transaction. A page that is there already is left alone."""
     formatter, counts = Formatter.of(sync, target), Counts()
     for number in stage.numbers(RAW):
-        values = _values(sync.key.table, stage.read_page(number).page)
-        outgoing = formatter.format(formatter.gather(_as_extracted(sync, values), values))
-        if sync.is_preview:
-            _note_preview(sync, outgoing)
-            break
-        _enqueue(sync, outgoing)
+        with bound_contextvars(batch=number):
+            values = _values(sync.key.table, stage.read_page(number).page)
+            outgoing = formatter.format(formatter.gather(_as_extracted(sync, values), values))
+            if sync.is_preview:
+                _note_preview(sync, outgoing)
+                break
+            _enqueue(sync, outgoing)
         counts += _counts(outgoing)
     return counts
 
@@ -176,6 +180,7 @@ def _enqueue(sync: TableSync, outgoing: Outgoing) -> None:
         sync_log.count(connection, key, {"pages": 1, **vars(counts)})
 
     sync.hub.write(work)
+    log.info("Batch of %s: %s", sync.key.table, _counts(outgoing))
 
 
 def _counts(outgoing: Outgoing) -> Counts:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.contextvars import get_contextvars
 
 from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.errors import AuthenticationError, SystemUnavailableError
@@ -60,6 +62,29 @@ def test_what_is_created_and_edited_in_the_hub_arrives_once(start: Start, promis
     assert system.push() == Counts()
     assert len(system.api.applied) == count + 1
     assert system.errors() == []
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_log_line_of_a_batch_carries_its_number_and_no_other_line_does(
+    start: Start, caplog: pytest.LogCaptureFixture, staged: bool
+) -> None:
+    numbers: dict[str, Any] = {}
+
+    def note(record: logging.LogRecord) -> bool:
+        numbers[record.getMessage().partition(":")[0]] = get_contextvars().get("batch")
+        return True
+
+    system = start()
+    system.staged = staged
+    system.create(*ids(2), quantity=1)
+    caplog.handler.addFilter(note)
+    with caplog.at_level(logging.INFO, "kwiksync_ops.services.outbound"):
+        system.push()
+    caplog.handler.removeFilter(note)
+    assert {text: number for text, number in numbers.items() if "assets" in text} == {
+        "Batch of assets": 1,
+        "assets to crm": None,
+    }
 
 
 def test_an_echo_is_not_sent_back_and_a_partial_update_holds_the_edited_fields_alone(start: Start) -> None:
