@@ -116,7 +116,7 @@ def _table_rows(table: TableStatus, found: Status, now: datetime) -> list[tuple[
         (
             table.table,
             table.records,
-            row["system"],
+            _way(row),
             ago(row["started"], now),
             status_cell(row, found),
             row["created"],
@@ -128,10 +128,14 @@ def _table_rows(table: TableStatus, found: Status, now: datetime) -> list[tuple[
     ]
 
 
+def _way(row: Mapping[str, Any]) -> str:
+    return f"{row['system']} {'in' if row['direction'] == 'inbound' else 'out'}"
+
+
 def _run_row(row: Mapping[str, Any], found: Status, now: datetime) -> tuple[Any, ...]:
     return (
         ago(row["started"], now),
-        row["system"],
+        _way(row),
         row["table_name"],
         status_cell(row, found),
         row["processed"],

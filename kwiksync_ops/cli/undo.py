@@ -27,7 +27,7 @@ _SENT_BACK = (
 
 
 def undo(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, from kwiksync status --runs 5.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, from kwiksync status --runs 5 --json.")],
     tables: Annotated[
         list[str] | None,
         typer.Option("--table", "-t", metavar="TABLE", help="Only this table; may be given several times."),

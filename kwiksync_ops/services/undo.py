@@ -113,7 +113,8 @@ def _check(connection: Connection, run_id: str) -> str:
     rows = sync_log.read_run(connection, run_id)
     if not rows:
         raise ConfigurationError(
-            f"There is no run {run_id!r}.", remedy="Look for its id in kwiksync status or history."
+            f"There is no run {run_id!r}.",
+            remedy="Take its id from the Sync Log, or from kwiksync status --runs 5 --json.",
         )
     if any(row["status"] == SyncStatus.RUNNING for row in rows):
         raise ConfigurationError(f"The run {run_id} still runs.", remedy="Wait for its end, or stop it; then undo it.")
