@@ -73,7 +73,9 @@ def status_document(found: Status, log: Sequence[Mapping[str, Any]] = ()) -> dic
     return {
         "syncing": found.is_syncing,
         "run_id": found.running,
-        "lease": {"token": lease.token, "remaining_s": round(lease.remaining_s, 3)} if lease else None,
+        "lease": {"token": lease.token, "remaining_s": round(lease.remaining_s, 3)}
+        if found.is_syncing and lease
+        else None,
         "open_errors": dict(found.open_errors),
         "calls_last_minute": dict(found.calls),
         "tables": [

@@ -26,7 +26,7 @@ class StatusAnswer(BaseModel):
     syncing: bool
     run_id: str | None = Field(description="The run that holds the lease.")
     lease: dict[str, Any] | None = Field(
-        description="Its fencing token, and how long it is held without a sign of life."
+        description="Its fencing token, and how long it is held without a sign of life; null while no sync runs."
     )
     open_errors: dict[str, int] = Field(description="Open rows of the Error Log, by code.")
     calls_last_minute: dict[str, int] = Field(description="API calls of the last 60 seconds, by system.")

@@ -189,6 +189,7 @@ def test_the_status_shows_each_table_with_its_last_sync(synced: Cli) -> None:
     answer = synced.ok("status", "--runs", "3")
     assert answer.out.startswith("Idle")
     assert "3 open errors" in answer.out
+    assert "erp in " in answer.out
     assert_fits(answer.out)
     document = synced.ok("status", "--runs", "3", "--json").json
     tables = {table["table"]: table for table in document["tables"]}
@@ -198,6 +199,7 @@ def test_the_status_shows_each_table_with_its_last_sync(synced: Cli) -> None:
     assert tables["tickets"]["last"] == []
     assert len(document["runs"]) == 1
     assert sum(document["open_errors"].values()) == 3
+    assert document["lease"] is None
 
 
 def test_a_row_whose_process_is_gone_is_called_stalled(synced: Cli) -> None:
