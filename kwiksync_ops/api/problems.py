@@ -137,11 +137,15 @@ def status_of(error: KwikSyncError) -> HTTPStatus:
 
 
 def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    faults = [
-        f"{'.'.join(str(part) for part in fault['loc'][1:]) or 'body'}: {fault['msg']}" for fault in error.errors()
-    ]
+    faults = [_fault(fault) for fault in error.errors()]
     detail = "See the OpenAPI document for what is taken."
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, ValidationError.code, "; ".join(faults), detail)
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "json_invalid":
+        return f"The body is not JSON: {fault['ctx']['error']}, at character {fault['loc'][-1]}"
+    return f"{'.'.join(str(part) for part in fault['loc'][1:]) or 'body'}: {fault['msg']}"
 
 
 def _half_a_character(request: Request, _error: UnicodeEncodeError) -> JSONResponse:

@@ -35,7 +35,12 @@ KNOWN: Mapping[str, Known] = {
     "alerts.error_growth": Known(3, "A table that rejects so many times its usual share is an incident.", 2, 100),
     "alerts.slower_than": Known(3, "A sync that takes so many times its usual time is an incident.", 2, 100),
     "alerts.late_after_minutes": Known(60, "A scheduled sync that did not begin so long after its time.", 5, 10_080),
-    "alerts.link": Known("", "Base URL of Airflow's UI, for the link in an alert."),
+    "alerts.link": Known(
+        "",
+        "Base URL of Airflow's UI, for the link in an alert.",
+        form=r"https?://[^\s/?#@]+(/[^\s?#]*)?",
+        form_told="a URL such as https://airflow.example.com, without a login in it",
+    ),
     "retention.sync_log_days": Known(365, "Sync Log rows older than that are archived and removed.", 1, 36_500),
     "retention.error_log_days": Known(180, "The same for Error Log rows that are not open.", 1, 36_500),
     "retention.history_days": Known(365, "The same for field history; what is older can't be undone.", 1, 36_500),

@@ -238,6 +238,8 @@ STRANGE = [
     ("POST", "/sync", '{"system": "erp", "to": "9999-12-31T23:59:59-14:00"}', 422),
     ("PUT", "/settings/alerts.link", f'{{"value": {HALF}}}', 422),
     ("PUT", "/settings/alerts.link", f'{{"value": {NUL}}}', 422),
+    ("PUT", "/settings/alerts.link", '{"value": "javascript:alert(1)"}', 422),
+    ("PUT", "/settings/alerts.link", '{"value": "https://ann:word@a"}', 422),
     ("PUT", "/settings/alerts.link", '{"value": "https://a\\nBcc: b"}', 422),
     ("POST", "/mappings/erp/tickets/preview", f'{{"records": [{{"ticket_number": {HALF}}}]}}', 422),
     ("POST", "/records/tickets", "[" * 100_000, 400),
@@ -250,3 +252,9 @@ def test_what_no_database_or_calendar_holds_is_the_caller_s_fault(server: ApiSer
         with subtests.test(f"{method} {path} {(body or '')[:50]}"):
             answer = server.call(method, path, who="admin", data=body, headers={"Content-Type": "application/json"})
             assert answer.status_code == status, answer.text
+
+
+def test_a_body_that_is_no_json_is_told_so(server: ApiServer) -> None:
+    answer = server.call("POST", "/sync", who="user", data="{garbage", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["message"].startswith("The body is not JSON: ")
