@@ -21,6 +21,8 @@ from tests.support.api_server import ApiServer
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 15
+PATIENCE_S = 120
+"""By default a call fails after ten seconds, for which a busy machine may have no time for the server."""
 
 
 @pytest.mark.parametrize("hub_url", ["sqlite"], indirect=True)
@@ -43,7 +45,7 @@ def test_made_up_calls_meet_no_failure_and_no_undocumented_answer(
                 suppress_health_check=list(HealthCheck),
             )
             def call(case: schemathesis.Case) -> None:
-                answer = case.call(headers={"Authorization": "Bearer admin-token"}, verify=ca_file)
+                answer = case.call(headers={"Authorization": "Bearer admin-token"}, verify=ca_file, timeout=PATIENCE_S)
                 case.validate_response(answer, checks=CHECKS)
 
             # Where anything is allowed, nothing wrong can be made up.
