@@ -79,8 +79,10 @@ def append(
     connection.execute(_INSERT, {**row, "hash": _sign(keys[0], row)})
 
 
-ANCHOR_PLACE = r"file:///.+|s3://[^/?@]+([/?].*)?"
-"""URLs of where anchors may be kept. What opens a bucket stands in the environment, never in its URL."""
+_STORE = r"(region|endpoint_override)=[\w.:\[\]-]+"
+ANCHOR_PLACE = rf"file:///.+|s3://[^/?@]+(/[^?]*)?(\?{_STORE}(&{_STORE})*)?"
+"""URLs of where anchors may be kept. What opens a bucket stands in the environment, never in its URL, and what would
+turn TLS off may not stand there."""
 
 
 @dataclass(frozen=True)
