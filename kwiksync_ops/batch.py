@@ -1,4 +1,4 @@
-"""The shapes that travel from a system to the hub: a page as read, a batch as mapped, a record put aside."""
+"""The shapes that travel from a system to the hub: a page as read, a batch as mapped, a record rejected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class FileMark:
-    """A file that was read to its end, or put aside: it is not read again as long as it is the same.
+    """A file that was read to its end, or set aside: it is not read again as long as it is the same.
 
     Attributes:
         version: changes with size, times and what else its place tells without opening it.

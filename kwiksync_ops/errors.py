@@ -1,7 +1,7 @@
 """Every error that KWikSync raises. The type says the recovery, the code says what happened.
 
 `FatalError`: waiting does not help, the run fails at once. `RetriableError`: the operation is retried after 1, 5 and
-15 minutes. `RecordError`: only this record is put aside, into the Error Log.
+15 minutes. `RecordError`: only this record is rejected, and kept in the Error Log.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def make_hub(settings: Settings, secrets: Secrets) -> tuple[Hub, int]:
 
 
 def tell(demo: Demo) -> bool:
-    """The story: everything, only what changed, what was put aside, the proof. Whether hub and ERP are equal."""
+    """The story: everything, only what changed, what was rejected, the proof. Whether hub and ERP are equal."""
     screen = demo.screen
     screen.title("1  Everything: the DAG is triggered in mode full")
     full = demo.sync("full")
@@ -194,7 +194,7 @@ def _tell_rejects(demo: Demo) -> None:
     with demo.hub.read() as connection:
         rows = [dict(row) for row in error_log.search(connection, resolution=Resolution.OPEN)]
     shown_rows = list({row["code"]: row for row in rows}.values())[:EXAMPLES]
-    demo.screen.title(f"5  Put aside, each with its reason: {len(rows)} faulty records, {len(shown_rows)} of them here")
+    demo.screen.title(f"5  Rejected, each with its reason: {len(rows)} faulty records, {len(shown_rows)} of them here")
     demo.screen.rejects(shown_rows)
     demo.screen.line("  All of them: kwiksync errors list. One of them whole: kwiksync errors show ID.", "dim")
 

@@ -120,7 +120,7 @@ and stages the pages, **transform** maps and validates, **load** creates and upd
 
 **When it fails**: a task is tried again after 1, 5 and 15 minutes and goes on after the last committed batch. What
 waiting can't mend (a wrong key, a faulty mapping) fails at once. Clear the task when the cause is gone. Records that
-were put aside: `kwiksync errors list --system {system.system}`, then `kwiksync errors replay`.
+were rejected: `kwiksync errors list --system {system.system}`, then `kwiksync errors replay`.
 
 **Limits**: {system.limits.calls_per_minute} API calls in any 60 seconds; at most {system.limits.error_budget:.0%} of a
 table's records may be rejected.

@@ -23,7 +23,7 @@ MEMORY_LIMIT_MB = 32
 RECORD_SHARE = 10
 """A single record may take this part of a batch's time."""
 MAX_STOPPED = 100
-"""So many records of a batch may be stopped; the others of the batch are then put aside without a trial."""
+"""So many records of a batch may be stopped; the others of the batch are then rejected without a trial."""
 
 _MAX_EXACT = 2**53 - 1
 _LONG_NUMBER = re.compile(r"[0-9]{16}")

@@ -1,4 +1,4 @@
-"""Transform: map fields, validate, put the faulty aside."""
+"""Transform: map fields, validate, reject the faulty."""
 
 from __future__ import annotations
 

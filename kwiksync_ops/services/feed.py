@@ -88,7 +88,7 @@ def _of_log(row: Mapping[str, Any]) -> Iterator[Event]:
 def _outcome(row: Mapping[str, Any]) -> str:
     told = [f"{row[name]:,} {name}" for name in ("created", "updated", "deleted") if row[name]]
     if row["failed"]:
-        told.append(f"{row['failed']:,} put aside")
+        told.append(f"{row['failed']:,} rejected")
     return ", ".join(told) or row["message"] or "nothing to change"
 
 

@@ -410,7 +410,7 @@ def _is_over_budget(sync: TableSync, counts: Counts, *, is_end: bool) -> bool:
 
 
 def _over_budget(sync: TableSync, counts: Counts, refused: Iterable[Batch]) -> ErrorBudgetError:
-    """The error to raise, with all that was rejected in the Error Log, and noted which files were put aside."""
+    """The error to raise, with all that was rejected in the Error Log, and noted which files were set aside."""
     now, first = sync.clock.now(), ""
     for batch in refused:
         sync.hub.write(partial(_log_once, sync=sync, batch=batch, now=now))
@@ -427,5 +427,5 @@ def _over_budget(sync: TableSync, counts: Counts, refused: Iterable[Batch]) -> E
 def _log_once(connection: Connection, sync: TableSync, batch: Batch, now: datetime) -> None:
     lease.renew(connection, sync.token)
     error_log.append(connection, sync.key, error_log.not_logged(connection, sync.key, batch.errors), now=now)
-    put_aside = [file for file in batch.files if file.is_rejected]
-    file_marks.note(connection, sync.key, put_aside, now=now)
+    set_aside = [file for file in batch.files if file.is_rejected]
+    file_marks.note(connection, sync.key, set_aside, now=now)

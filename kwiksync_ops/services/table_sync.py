@@ -84,7 +84,7 @@ class TableSync:
 
     @property
     def takes_files(self) -> bool:
-        """The system's files are read once each, and bad ones put aside. Previews and verifications only look."""
+        """The system's files are read once each, and bad ones set aside. Previews and verifications only look."""
         is_sync = self.run.mode in (Mode.INCREMENTAL, Mode.FULL)
         return is_sync and self.run.system.kind == "files" and self.table.table in RECORD_TABLES
 

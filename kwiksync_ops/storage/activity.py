@@ -28,7 +28,7 @@ class Totals:
 
     @property
     def error_share(self) -> float | None:
-        """The share of records that were put aside; None where none was processed."""
+        """The share of records that were rejected; None where none was processed."""
         return self.failed / self.processed if self.processed else None
 
 

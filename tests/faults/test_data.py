@@ -1,4 +1,4 @@
-"""Sick data over the whole way, with the same outcome in both databases: the row is put aside, the run goes on."""
+"""Sick data over the whole way, with the same outcome in both databases: the row is rejected, the run goes on."""
 
 from __future__ import annotations
 

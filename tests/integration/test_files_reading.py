@@ -1,4 +1,4 @@
-"""What a read of a local folder takes, leaves alone and puts aside; what is written into one."""
+"""What a read of a local folder takes, leaves alone and sets aside; what is written into one."""
 
 from __future__ import annotations
 

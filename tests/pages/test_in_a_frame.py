@@ -54,7 +54,7 @@ def test_beside_a_run_there_is_what_it_synced_and_nothing_that_a_bare_frame_refu
     dag_id, run_id = sample.runs[0].split("/")
     frame = framed(look, f"airflow/{dag_id}/{run_id}", "allow-forms")
     expect(frame.locator("h1")).to_have_text("What this run synced")
-    expect(frame.locator("main")).to_contain_text("Put aside")
+    expect(frame.locator("main")).to_contain_text("Rejected")
     assert frame.locator("script, main a").count() == 0
     assert look.complaints == []
 

@@ -142,6 +142,11 @@ def scale_of(rows: Iterable[Mapping[str, Any]]) -> Scale | None:
     return Scale(date(min(days).year, 1, 1), date(max(days).year, 12, 31)) if days else None
 
 
+def is_late(row: Mapping[str, Any], today: date) -> bool:
+    end = row["end_date"] or row["start_date"]
+    return end is not None and end < today and (row["percent_complete"] or 0) < 100
+
+
 def span_bar(row: Mapping[str, Any], scale: Scale, today: date) -> Markup:
     """A project from its start to its end, filled as far as it is complete, with a line for today."""
     start, end = row["start_date"] or row["end_date"], row["end_date"] or row["start_date"]
@@ -149,20 +154,20 @@ def span_bar(row: Mapping[str, Any], scale: Scale, today: date) -> Markup:
         return Markup("")
     left, width = scale.x(min(start, end)), max(scale.x(max(start, end)) - scale.x(min(start, end)), 3.0)
     done = float(min(max(row["percent_complete"] or Decimal(0), Decimal(0)), Decimal(100))) / 100
-    is_late = end < today and done < 1
+    late = is_late(row, today)
     now = scale.x(today)
     mark = (
         Markup('<line class="today" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1:g}"/>').format(now, BAR_HEIGHT)
         if 0 <= now <= BAR_WIDTH
         else Markup("")
     )
-    told = f"{start} to {end}, {done:.0%} complete{', late' if is_late else ''}"
+    told = f"{start} to {end}, {done:.0%} complete{', late' if late else ''}"
     return Markup(
         '<svg class="span" viewBox="0 0 {:g} {:g}" preserveAspectRatio="none" role="img" aria-label="{}">'
         "<title>{}</title>"
         '<rect class="whole{}" x="{:.1f}" y="4" width="{:.1f}" height="10" rx="2"/>'
         '<rect class="done" x="{:.1f}" y="4" width="{:.1f}" height="10" rx="2"/>{}</svg>'
-    ).format(BAR_WIDTH, BAR_HEIGHT, told, told, " late" if is_late else "", left, width, left, width * done, mark)
+    ).format(BAR_WIDTH, BAR_HEIGHT, told, told, " late" if late else "", left, width, left, width * done, mark)
 
 
 def stock_bar(row: Mapping[str, Any], top: int) -> Markup:

@@ -9,6 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from kwiksync_ops.vocabulary import RECORD_TABLES
+
 NONE = "—"
 
 
@@ -91,6 +93,12 @@ def value_text(value: Any) -> str:
             return value
         case _:
             return pretty(value)
+
+
+def field_text(value: Any, table: str, field: str) -> str:
+    """A value of a record's field: one of the field's choices in words."""
+    column = RECORD_TABLES[table].column(field)
+    return (column.choice(value) if column else None) or value_text(value)
 
 
 def pretty(value: Any) -> str:

@@ -100,7 +100,7 @@ def _records(runs: Sequence[RunSummary]) -> Markup:
         Bar(
             start,
             f"{run.system} {run.direction}, {run.started:%Y-%m-%d %H:%M}: {run.created:,} created, "
-            f"{run.updated:,} updated, {run.deleted:,} deleted, {run.failed:,} put aside",
+            f"{run.updated:,} updated, {run.deleted:,} deleted, {run.failed:,} rejected",
             (
                 ("bar-2", run.created),
                 ("bar", run.updated),
@@ -112,7 +112,7 @@ def _records(runs: Sequence[RunSummary]) -> Markup:
     ]
     changed = sum(run.changed for run in runs)
     failed = sum(run.failed for run in runs)
-    summary = f"Records of the last {len(runs)} syncs: {changed:,} changed, {failed:,} put aside."
+    summary = f"Records of the last {len(runs)} syncs: {changed:,} changed, {failed:,} rejected."
     return bars(items, summary, lambda value: number(round(value)) if value >= 1 else f"{value:g}")
 
 

@@ -77,6 +77,7 @@ def environment() -> Environment:
         formats.words,
         formats.pretty,
         formats.value_text,
+        formats.field_text,
     )
     made.filters |= {name.__name__: name for name in shown}
     return made

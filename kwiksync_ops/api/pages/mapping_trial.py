@@ -155,7 +155,7 @@ def live(context: Context, desk: Desk, text: str = "") -> Sample:
 
 
 def rejected_sample(context: Context, desk: Desk) -> Sample:
-    """The records that were put aside last, as they came."""
+    """The records that were rejected last, as they came."""
     wanted = ErrorFilter(system=desk.key.system, table=desk.key.table, resolution=None)
     rows = search_errors(context.hub, wanted, limit=5 * FETCHED)
     newest = {row["external_id"] or row["sys_id"]: row for row in reversed(rows)}

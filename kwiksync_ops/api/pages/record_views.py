@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from kwiksync_ops.api.pages.drawings import is_late
 from kwiksync_ops.vocabulary import Column, RecordTable
 
 Drawing = Literal["", "map", "timeline", "stock"]
@@ -94,11 +95,12 @@ NOUNS = {
 }
 
 
-def is_overdue(view: TableView, row: Mapping[str, Any], now: datetime) -> bool:
+def lateness(view: TableView, row: Mapping[str, Any], now: datetime) -> str:
+    """`overdue`, `late` of what is past its end and not complete, or nothing."""
     if view.due is None:
-        return False
+        return "late" if view.drawn == "timeline" and is_late(row, now.date()) else ""
     due, done = (row[name] for name in view.due)
-    return due is not None and done is None and due < now
+    return "overdue" if due is not None and done is None and due < now else ""
 
 
 def title_of(column: Column | str) -> str:

@@ -17,7 +17,7 @@ from kwiksync_ops.api.pages.filters import PAGE_ROWS
 from kwiksync_ops.api.pages.formats import words
 from kwiksync_ops.api.pages.layout import show
 from kwiksync_ops.api.pages.record_query import SIGNS, Asked, ListQueryDep, conditions_of, read_asked
-from kwiksync_ops.api.pages.record_views import NOUNS, VIEWS, TableView, columns_of, is_overdue, title_of
+from kwiksync_ops.api.pages.record_views import NOUNS, VIEWS, TableView, columns_of, lateness, title_of
 from kwiksync_ops.api.pages.snapshot import snapshots_of
 from kwiksync_ops.api.problems import NotFoundError
 from kwiksync_ops.api.routes.records import cursor_of, place_of, table_of
@@ -98,7 +98,10 @@ def read_list(request: Request, table: str, query: ListQueryDep, context: Contex
         sortable={column.name for column in (*kind.columns, *BASE_COLUMNS)}
         if is_small
         else record_search.indexed_fields(kind.name),
-        choices={name: _with_chosen(values[name], asked.chosen.get(name)) for name in view.choices},
+        choices={
+            column.name: _choices(column, values[column.name], asked.chosen.get(column.name))
+            for column in columns_of(kind, view.choices)
+        },
         presets=[(preset.title, preset.at(context.clock.now().date())) for preset in view.presets],
         signs=SIGNS,
         labels=labels,
@@ -107,7 +110,7 @@ def read_list(request: Request, table: str, query: ListQueryDep, context: Contex
         spans=_spans(found.rows, context.clock.now().date()) if view.drawn == "timeline" else {},
         scale=scale_of(found.rows) if view.drawn == "timeline" else None,
         stock=_stock(found.rows) if view.drawn == "stock" else {},
-        overdue={row["sys_id"] for row in found.rows if is_overdue(view, row, context.clock.now())},
+        late={row["sys_id"]: lateness(view, row, context.clock.now()) for row in found.rows},
         title_of=title_of,
     )
 
@@ -155,7 +158,7 @@ def read_record(request: Request, table: str, sys_id: str, context: ContextDep) 
         by_hand=edits.BY_HAND,
         stock=_stock([row])[sys_id] if kind.name == "assets" else None,
         drawn=_one_place(row) if kind.name == "locations" else None,
-        is_late=is_overdue(VIEWS[kind.name], row, context.clock.now()),
+        late=lateness(VIEWS[kind.name], row, context.clock.now()),
         title_of=title_of,
     )
 
@@ -289,8 +292,11 @@ def _related(connection: Connection, table: RecordTable, sys_id: str) -> Iterabl
             yield Related(other.name, column.name, labels, rows[:RELATED], len(rows) > RELATED)
 
 
-def _with_chosen(values: list[str], chosen: str | None) -> list[str]:
-    return sorted({*values, chosen}) if chosen else values
+def _choices(column: Column, seen: list[str], chosen: str | None) -> dict[str, str]:
+    """Values to filter by with their words: those of the column, then others that were seen or are chosen."""
+    known = [value for value, _ in column.choices]
+    others = sorted({*seen, *([chosen] if chosen else [])} - set(known))
+    return {value: column.choice(value) or value for value in (*known, *others)}
 
 
 def _count(request: Request, table: str) -> int | None:

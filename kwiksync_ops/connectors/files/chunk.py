@@ -40,7 +40,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def rejected(message: str, *, field: str | None = None, key: Any = None, payload: Any = None) -> Reject:
-    """A row put aside; what is no text in it is shown escaped."""
+    """A row rejected; what is no text in it is shown escaped."""
     return Reject(
         code=ValidationError.code,
         message=message,

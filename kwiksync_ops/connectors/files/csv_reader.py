@@ -1,4 +1,4 @@
-"""CSV: every cell as it stands, row by row. A broken row is put aside alone, whatever its quotes swallow."""
+"""CSV: every cell as it stands, row by row. A broken row is rejected alone, whatever its quotes swallow."""
 
 from __future__ import annotations
 

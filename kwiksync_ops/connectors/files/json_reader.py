@@ -1,4 +1,4 @@
-"""JSON and JSON Lines: cut into the texts of their records, decoded exactly; a sick record is put aside alone."""
+"""JSON and JSON Lines: cut into the texts of their records, decoded exactly; a sick record is rejected alone."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _moment_text(micros: int, *, has_zone: bool) -> str:
 
 
 def _undecoded(scalar: Any) -> str | None:
-    """A text as it is in the file, which is no UTF-8: its bytes as surrogates, so that the row is put aside."""
+    """A text as it is in the file, which is no UTF-8: its bytes as surrogates, so that the row is rejected."""
     content = scalar.as_buffer()
     return None if content is None else content.to_pybytes().decode("utf-8", "surrogateescape")
 
@@ -143,7 +143,7 @@ def _plain(value: Any) -> Any:
 
 
 def _of_float(value: float) -> Decimal | float:
-    """The shortest number that is this one; what is no number stays what it is, and is put aside."""
+    """The shortest number that is this one; what is no number stays what it is, and is rejected."""
     return Decimal(repr(value)) if math.isfinite(value) else value
 
 

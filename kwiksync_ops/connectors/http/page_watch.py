@@ -55,4 +55,8 @@ class DistinctCount:
     def distinct(self) -> int:
         import numpy
 
-        return self._before + len(numpy.unique(numpy.array(self._digests)))
+        if not self._digests:
+            return self._before
+        digests = numpy.frombuffer(self._digests, "q")
+        digests.sort()  # in its place, since their order says nothing: a million keys are not copied
+        return self._before + 1 + int(numpy.count_nonzero(digests[1:] != digests[:-1]))
