@@ -146,13 +146,28 @@ class ColumnType(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a record table. `references` is the short name of the table that a reference points to."""
+    """A column of a record table. `references` is the short name of the table that a reference points to.
+
+    `choices` are values with the words for them, in the order of a list to choose from; another value may stand there.
+    """
 
     name: str
     type: ColumnType = ColumnType.STRING
     max_length: int | None = 255
     references: str | None = None
     scale: int | None = None
+    choices: tuple[tuple[str, str], ...] = ()
+
+    def choice(self, value: object) -> str | None:
+        """`Resolved (6)`, `1 - Critical`; None for what is none of the choices."""
+        return self.labelled_choices.get(str(value))
+
+    @property
+    def labelled_choices(self) -> dict[str, str]:
+        """By value, `Resolved (6)`: the value always stands in its words."""
+        return {
+            value: label if label.startswith(f"{value} ") else f"{label} ({value})" for value, label in self.choices
+        }
 
 
 @dataclass(frozen=True)
@@ -189,6 +204,40 @@ def _decimal(name: str, scale: int) -> Column:
 def _reference(name: str, table: str) -> Column:
     return Column(name, ColumnType.REFERENCE, 32, table)
 
+
+def _chosen(name: str, choices: tuple[tuple[str, str], ...]) -> Column:
+    return Column(name, max_length=40, choices=choices)
+
+
+PRIORITIES = (("1", "1 - Critical"), ("2", "2 - High"), ("3", "3 - Moderate"), ("4", "4 - Low"), ("5", "5 - Planning"))
+"""Source: ServiceNow's choices of `priority` of the table `task`."""
+
+TICKET_STATES = (
+    ("1", "New"),
+    ("2", "In Progress"),
+    ("3", "On Hold"),
+    ("4", "Awaiting Problem"),
+    ("6", "Resolved"),
+    ("7", "Closed"),
+    ("8", "Canceled"),
+)
+"""Source: ServiceNow's choices of `state` of the table `incident`; 4 is KWikSync's own, by its standard mapping."""
+
+TASK_STATES = (
+    ("-5", "Pending"),
+    ("1", "Open"),
+    ("2", "Work in Progress"),
+    ("3", "Closed Complete"),
+    ("4", "Closed Incomplete"),
+    ("7", "Closed Skipped"),
+)
+"""Source: ServiceNow's choices of `state` of the table `task`."""
+
+PROJECT_STATES = (("1", "Planned"), ("2", "In Progress"), ("3", "Completed"), ("4", "Canceled"), ("5", "On Hold"))
+"""Source: KWikSync's standard mapping of projects."""
+
+DELIVERABLE_STATES = (("1", "Planned"), ("2", "In Work"), ("3", "Delivered"), ("4", "Accepted"), ("5", "Rejected"))
+"""Source: KWikSync's standard mapping of deliverables; 5 is what a customer does not accept."""
 
 SYS_ID_LENGTH = 32
 
@@ -231,8 +280,8 @@ _RECORD_TABLES = (
             Column("number", max_length=80),
             Column("name"),
             _text("short_description"),
-            Column("state", max_length=40),
-            Column("priority", max_length=40),
+            _chosen("state", PROJECT_STATES),
+            _chosen("priority", PRIORITIES),
             _typed("start_date", ColumnType.DATE),
             _typed("end_date", ColumnType.DATE),
             Column("customer"),
@@ -247,8 +296,8 @@ _RECORD_TABLES = (
             Column("number", max_length=80),
             _text("short_description"),
             _text("description"),
-            Column("state", max_length=40),
-            Column("priority", max_length=40),
+            _chosen("state", TICKET_STATES),
+            _chosen("priority", PRIORITIES),
             Column("category"),
             Column("assigned_to"),
             _reference("project", "projects"),
@@ -264,7 +313,7 @@ _RECORD_TABLES = (
             Column("number", max_length=80),
             _reference("ticket", "tickets"),
             _text("short_description"),
-            Column("state", max_length=40),
+            _chosen("state", TASK_STATES),
             Column("assigned_to"),
             _typed("due_date", ColumnType.DATETIME),
             _typed("completed_at", ColumnType.DATETIME),
@@ -292,7 +341,7 @@ _RECORD_TABLES = (
             Column("name"),
             _reference("project", "projects"),
             Column("type", max_length=80),
-            Column("state", max_length=40),
+            _chosen("state", DELIVERABLE_STATES),
             _typed("due_date", ColumnType.DATETIME),
             _typed("delivered_at", ColumnType.DATETIME),
             Column("accepted_by"),

@@ -123,8 +123,9 @@ def _head(record: PreviewedRecord, key: str) -> Text:
 def _rows(previewed: Preview, before: SourceRecord, after: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     for rule in previewed.mapping.rules:
         if rule.active:
-            old, new = before.get(rule.source_field), after.get(rule.target_field)
-            yield rule.target_field, rule.source_field or NONE, _raw(old), _raw(new)
+            old = [_raw(before.get(field)) for field in rule.source_fields]
+            told = old[0] if len(old) == 1 else ", ".join(shown(value) for value in old) or None
+            yield rule.target_field, ", ".join(rule.source_fields) or NONE, told, _raw(after.get(rule.target_field))
 
 
 def _raw(value: Any) -> Any:

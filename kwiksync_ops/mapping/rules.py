@@ -45,6 +45,13 @@ class FieldRule:
     order: int = 0
     active: bool = True
 
+    @property
+    def source_fields(self) -> tuple[str, ...]:
+        """All that it reads: a concatenation several, a script none where it reads the whole record."""
+        if self.transform is TransformType.CONCATENATE:
+            return tuple(self.config["fields"])
+        return (self.source_field,) if self.source_field else ()
+
 
 @dataclass(frozen=True)
 class TableMapping:

@@ -12,18 +12,20 @@ from kwiksync_ops.mapping.outbound import compile_outbound
 from kwiksync_ops.mapping.rules import FieldRule, TableMapping
 from kwiksync_ops.mapping.source import LookupSource
 from kwiksync_ops.system_spec.spec import TableSpec
-from kwiksync_ops.vocabulary import TransformType
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class PreviewRow(NamedTuple):
-    """What one rule makes of a record, and why it can't: `code` and `problem`, which says what to do."""
+    """What one rule makes of a record, and why it can't: `code` and `problem`, which says what to do.
+
+    `before` is the value of the source field; of several, their values by field.
+    """
 
     record: str
     target_field: str | None
-    source_field: str | None
+    source_fields: tuple[str, ...]
     before: Any
     after: Any
     code: str | None
@@ -113,11 +115,11 @@ def record_rows(shown: Preview, number: int, record: PreviewedRecord) -> Iterato
         after = record.after.get(rule.target_field) if record.after else None
         before = _before(rule, record.before)
         yield PreviewRow(
-            name, rule.target_field, rule.source_field, before, after, *_problem(record, rule.target_field)
+            name, rule.target_field, rule.source_fields, before, after, *_problem(record, rule.target_field)
         )
     targets = {rule.target_field for rule in rules}
     for field in dict.fromkeys(reject.field for reject in record.rejects if reject.field not in targets):
-        yield PreviewRow(name, field, None, None, None, *_problem(record, field))
+        yield PreviewRow(name, field, (), None, None, *_problem(record, field))
 
 
 def _name(record: PreviewedRecord) -> str | None:
@@ -133,9 +135,9 @@ def _name(record: PreviewedRecord) -> str | None:
 def _before(rule: FieldRule, record: SourceRecord) -> Any:
     if not isinstance(record, dict):
         return None
-    if rule.transform is TransformType.CONCATENATE:
-        return [_value(record, field) for field in rule.config["fields"]]
-    return _value(record, rule.source_field)
+    if len(rule.source_fields) > 1:
+        return {field: _value(record, field) for field in rule.source_fields}
+    return _value(record, rule.source_fields[0] if rule.source_fields else rule.source_field)
 
 
 def _value(record: SourceRecord, field: str) -> Any:

@@ -148,6 +148,19 @@ def test_a_draft_is_tried_before_it_is_saved(look: Look, sample_hub: Hub) -> Non
     assert active(sample_hub).version == 1
 
 
+def test_a_preview_names_all_fields_of_a_concatenation(look: Look) -> None:
+    look.as_("admin")
+    page = look.go("mappings/erp/tickets/preview")
+    page.locator("#sample-live").click()
+    row = page.locator("#tried-1 tr").filter(has_text="assignment_group")
+    fields = ["symptom", "contact_type", "impact", "urgency", "assignment_group", "resolution_code"]
+    expect(row.locator("[data-name='Source field'] code")).to_have_text(fields)
+    expect(row.locator("[data-name=Before] dt")).to_have_text(fields)
+    expect(row.locator("[data-name=Before]")).not_to_contain_text("[")
+    assert_sound(look, page)
+    assert look.complaints == []
+
+
 def test_live_records_are_asked_for_and_a_lost_connection_is_told(look: Look, erp: SampleErp) -> None:
     look.as_("admin")
     page = look.go("mappings/erp/tickets/preview")

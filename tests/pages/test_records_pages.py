@@ -166,6 +166,47 @@ def test_projects_have_a_bar_from_start_to_end_that_says_how_complete_they_are(l
     expect(bar).to_have_attribute(
         "aria-label", re.compile(f"{row['start_date']} to {row['end_date']}, .* complete, late")
     )
+    expect(page.locator(f"tr:has(a[href$='{row['sys_id']}']) td.days .status")).to_have_text("late")
+    expect(page.locator(".legend li")).to_have_text(
+        ["from start to end", "complete", "late: past its end, not complete", "today"]
+    )
+    done = page.locator("tr:has(svg.span[aria-label*='100% complete'])").first
+    expect(done.locator("td.days .status")).to_have_count(0)
+    page = look.go(address(row, "projects"))
+    expect(page.locator(".title .status")).to_have_text("late")
+
+
+def test_states_and_priorities_are_told_in_words_and_chosen_by_them(look: Look, sample_hub: Hub, ticket: Any) -> None:
+    edit.edit_record(
+        sample_hub, "tickets", ticket["sys_id"], {"state": "3", "priority": "1"}, who="ada", clock=SystemClock()
+    )
+    page = look.go(f"records/tickets?state=3&q={ticket['number']}")
+    row = page.locator(f"tr:has(a[href$='{ticket['sys_id']}'])")
+    expect(row.locator("[data-name=State]")).to_have_text("On Hold (3)")
+    expect(row.locator("[data-name=Priority]")).to_have_text("1 - Critical")
+    expect(page.locator("select[name=state] option:checked")).to_have_text("On Hold (3)")
+    expect(page.locator("select[name=priority] option")).to_contain_text(["all", "1 - Critical", "2 - High"])
+    page = look.go(address(ticket) + "/edit")
+    page.get_by_label("State").select_option("Resolved (6)")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".facts").first).to_contain_text("Resolved (6)")
+    change = page.locator(".events li").first.locator(".diff")
+    expect(change.locator("del")).to_have_text("On Hold (3)")
+    expect(change.locator("ins")).to_have_text("Resolved (6)")
+    assert some(sample_hub, "tickets", Condition("sys_id", "=", ticket["sys_id"]))[0]["state"] == "6"
+    assert look.complaints == []
+
+
+def test_a_value_that_is_none_of_the_choices_is_kept(look: Look, sample_hub: Hub, ticket: Any) -> None:
+    sys_id = ticket["sys_id"]
+    edit.edit_record(sample_hub, "tickets", sys_id, {"state": "Odd & 17"}, who="ada", clock=SystemClock())
+    page = look.go(address(ticket) + "/edit")
+    expect(page.get_by_label("State")).to_have_value("Odd & 17")
+    page.get_by_label("Priority").select_option("5")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".facts").first).to_contain_text("5 - Planning")
+    (row,) = some(sample_hub, "tickets", Condition("sys_id", "=", sys_id))
+    assert (row["state"], row["priority"]) == ("Odd & 17", "5")
 
 
 def test_a_record_leads_to_those_it_refers_to_and_back(look: Look, sample_hub: Hub, ticket: Any) -> None:

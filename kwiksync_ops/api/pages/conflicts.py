@@ -52,6 +52,7 @@ def read_conflict(request: Request, sys_id: str, context: ContextDep) -> HTMLRes
     with context.hub.read() as connection:
         labels = activity.labels_of(connection, conflict.table, [conflict.record])
     label = labels.get(conflict.record) or conflict.external_id
+    columns = RECORD_TABLES[conflict.table].columns
     return show(
         request,
         "conflict.html",
@@ -60,6 +61,7 @@ def read_conflict(request: Request, sys_id: str, context: ContextDep) -> HTMLRes
         conflict=conflict,
         fields=conflicts.conflicts_beside(context.hub, conflict) if is_open else [conflict],
         is_open=is_open,
+        choices={column.name: column.labelled_choices for column in columns},
         deleted=conflicts.DELETED,
         title_of=title_of,
     )

@@ -294,9 +294,8 @@ def _related(connection: Connection, table: RecordTable, sys_id: str) -> Iterabl
 
 def _choices(column: Column, seen: list[str], chosen: str | None) -> dict[str, str]:
     """Values to filter by with their words: those of the column, then others that were seen or are chosen."""
-    known = [value for value, _ in column.choices]
-    others = sorted({*seen, *([chosen] if chosen else [])} - set(known))
-    return {value: column.choice(value) or value for value in (*known, *others)}
+    others = sorted({*seen, *([chosen] if chosen else [])} - column.labelled_choices.keys())
+    return column.labelled_choices | {value: value for value in others}
 
 
 def _count(request: Request, table: str) -> int | None:

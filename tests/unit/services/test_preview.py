@@ -89,7 +89,9 @@ def test_the_report_has_a_row_for_each_record_and_rule() -> None:
     good = frame[frame["record"] == "T1"].set_index("target_field")
     assert list(good.index) == ["external_id", "opened_at", "assigned_to", "project"]
     assert good.loc["opened_at", "before"] == "1/2/2026 08:30"
-    assert good.loc["assigned_to", "before"] == ["Ada", "Byron"]
+    assert good.loc["assigned_to", "source_fields"] == ("given", "family")
+    assert good.loc["assigned_to", "before"] == {"given": "Ada", "family": "Byron"}
+    assert good.loc["external_id", "source_fields"] == ("id",)
     assert good["code"].isna().all()
 
 
