@@ -148,7 +148,7 @@ def test_a_draft_is_tried_before_it_is_saved(look: Look, sample_hub: Hub) -> Non
     assert active(sample_hub).version == 1
 
 
-def test_a_preview_names_all_fields_of_a_concatenation(look: Look) -> None:
+def test_a_preview_names_all_fields_of_a_concatenation(look: Look, erp: SampleErp) -> None:
     look.as_("admin")
     page = look.go("mappings/erp/tickets/preview")
     page.locator("#sample-live").click()
