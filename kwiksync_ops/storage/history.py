@@ -10,8 +10,8 @@ Any other row is of one record: `changes` is `{column: [old, new]}`, `sys_mod_co
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -57,7 +57,8 @@ class Author:
 class Entry:
     """One change of one record. `system` is the one whose sync made it, None where a person did.
 
-    `changes` holds the old and the new value of each changed column; it is empty for a creation.
+    `changes` holds the old and the new value of each changed column; it is empty for a creation. Where a sync put a
+    person's edit on top of the system's version again, `at` is when it did so, and `edited_on` when it was edited.
     """
 
     action: Action
@@ -67,6 +68,7 @@ class Entry:
     run_id: str
     at: datetime
     who: str
+    edited_on: datetime | None = None
 
 
 def note_created(connection: sa.Connection, table: str, sys_ids: Sequence[str], author: Author) -> None:
@@ -106,7 +108,20 @@ def of_record(connection: sa.Connection, table: str, sys_id: str) -> list[Entry]
         .where(RECORD_HISTORY.c.table_name == table, RECORD_HISTORY.c.sys_id.in_([sys_id, first_given_with(sys_id)]))
         .order_by(RECORD_HISTORY.c.id)
     ).mappings()
-    return [entry_of(row) for row in rows if sys_id in records_of(row)]
+    return _put_back(entry_of(row) for row in rows if sys_id in records_of(row))
+
+
+def _put_back(entries: Iterable[Entry]) -> list[Entry]:
+    """A row of an edit that a sync put back carries the time of the edit, by which later conflicts are judged."""
+    taken: dict[str, datetime] = {}
+    told = []
+    for entry in entries:
+        if entry.system is not None:
+            taken[entry.run_id] = entry.at
+        at = taken.get(entry.run_id, entry.at)
+        is_put_back = entry.system is None and entry.at < at
+        told.append(replace(entry, at=at, edited_on=entry.at) if is_put_back else entry)
+    return told
 
 
 def records_of(row: sa.RowMapping) -> list[str]:

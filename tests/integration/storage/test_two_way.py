@@ -141,6 +141,19 @@ def test_edits_of_different_fields_merge_and_both_are_told_in_the_history(hub: H
     ]
 
 
+def test_an_edit_that_is_put_back_is_told_at_the_time_of_the_sync_and_names_that_of_the_edit(hub: Hub) -> None:
+    both = sides(hub)
+    both.edit(who="ann", state="2")
+    both.edit(who="bob", priority="high")
+    both.change(name="Dike")
+    both.pull()
+    *_, by_ann, by_bob, from_system, ann_again, bob_again = both.entries()
+    assert from_system.at == ann_again.at == bob_again.at > by_bob.at
+    assert [each.at for each in both.entries()] == sorted(each.at for each in both.entries())
+    assert [(each.who, each.edited_on) for each in (ann_again, bob_again)] == [("ann", by_ann.at), ("bob", by_bob.at)]
+    assert (by_ann.edited_on, from_system.edited_on) == (None, None)
+
+
 def test_the_history_is_a_chain_that_ends_at_the_record(hub: Hub) -> None:
     both = sides(hub)
     both.edit(state="2", name="Weir")
