@@ -57,9 +57,10 @@ def list_them(
     output.emit({"conflicts": [vars(conflict) for conflict in found], "more": is_cut})
     if found:
         output.table(_FIELDS, [_row(conflict) for conflict in found])
-    hint = "Decide one: kwiksync conflicts resolve ID --use hub|system"
+    is_any_open = any(conflict.resolution == "open" for conflict in found)
+    hint = " Decide one: kwiksync conflicts resolve ID --use hub|system" if is_any_open else ""
     number = f"More than {limit}: --limit shows them." if is_cut else f"{count(len(found), 'conflict')}."
-    output.say(f"{number} {hint}" if found else "No conflicts.", style="" if found else "green")
+    output.say(f"{number}{hint}" if found else "No conflicts.", style="" if found else "green")
     raise typer.Exit(ExitCode.ATTENTION if check and found else ExitCode.OK)
 
 
@@ -78,9 +79,12 @@ def show(conflict: Id, json: JsonOption = False) -> None:
     changed = ago(datetime.fromisoformat(found.hub_changed_on), now) if found.hub_changed_on else "unknown when"
     output.say(f"  in the hub          {_shown(found.hub)}   {found.hub_changed_by}, {changed}")
     output.say(f"  at {found.system:<16} {_shown(found.theirs)}   {found.theirs_changed_on or 'unknown when'}")
-    output.say(f"  policy              {found.policy}; {_stands(found)}")
+    output.say(f"  policy              {found.policy}; {found.stands}")
     if found.resolution == "open":
         output.say(f"Decide: kwiksync conflicts resolve {found.sys_id[:SHORT_ID]} --use hub, or --use system.")
+    elif found.decided_on:
+        value = "" if found.value is None else f"   {_shown(found.value)}"
+        output.say(f"  ended               by {found.decided_by}, {ago(found.decided_on, now)}{value}")
 
 
 @app.command()
@@ -124,14 +128,8 @@ def _row(conflict: Conflict) -> tuple[Any, ...]:
         _shown(conflict.base),
         _shown(conflict.hub),
         _shown(conflict.theirs),
-        Text(_stands(conflict), style="yellow" if conflict.resolution == "open" else ""),
+        Text(conflict.stands, style="yellow" if conflict.resolution == "open" else ""),
     )
-
-
-def _stands(conflict: Conflict) -> str:
-    if conflict.resolution == "open":
-        return "you decide"
-    return f"the {conflict.winner}'s" if conflict.winner else "decided"
 
 
 def _shown(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,20 +12,27 @@ import msgspec
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.errors import ConfigurationError, ConflictError
 from kwiksync_ops.services.edit import edit_within
-from kwiksync_ops.services.errors import ErrorFilter, find_errors, search_errors
+from kwiksync_ops.services.errors import ErrorFilter, find_errors, note_decision, search_errors
 from kwiksync_ops.storage import audit, edits, error_log, tombstones
 from kwiksync_ops.storage.hub import Connection, Hub
 from kwiksync_ops.vocabulary import Resolution
 
-HUB, SYSTEM = "hub", "system"
+HUB, SYSTEM, VALUE = "hub", "system", "value"
 MOST_FIELDS = 200
 DELETED = "sys_deleted_on"
 """The field of a conflict about a record that was deleted at the system, and edited in the hub."""
 
 
+_UNDECIDED_ENDS = {"sync": "both agree again", "conflict policy": "a later conflict took its place"}
+"""How a conflict ended that nobody decided, by what ended it."""
+
+
 @dataclass(frozen=True)
 class Conflict:
-    """One field of one record, with the value that both agreed on last, and what each side made of it."""
+    """One field of one record, with the value that both agreed on last, and what each side made of it.
+
+    `decision` is `hub`, `system` or `value`, where a person decided, and `value` what the field was given by that.
+    """
 
     sys_id: str
     system: str
@@ -42,6 +50,20 @@ class Conflict:
     winner: str | None
     resolution: str
     message: str
+    decided_by: str | None
+    decided_on: datetime | None
+    decision: str | None
+    value: Any
+
+    @property
+    def stands(self) -> str:
+        """Whose value stands, in words."""
+        if self.resolution == Resolution.OPEN:
+            return "you decide"
+        side = self.winner or self.decision
+        if side:
+            return "another value" if side == VALUE else f"the {side}'s"
+        return _UNDECIDED_ENDS.get(self.decided_by or "", "decided")
 
 
 @dataclass(frozen=True)
@@ -119,7 +141,7 @@ def _decide(
     values = {} if use == HUB else {name: conflict.theirs if use == SYSTEM else value}
     changes = edit_within(connection, conflict.table, conflict.record, values, who=who, clock=clock)
     stands = changes[name][1] if changes else now_there
-    details = {"field": name, "use": use or "value", "value": stands, "system": conflict.theirs}
+    details = {"field": name, "use": use or VALUE, "value": stands, "system": conflict.theirs}
     _end(connection, conflict, details, who=who, clock=clock)
     return Resolved(conflict, stands, is_sent=_plain(stands) != conflict.theirs)
 
@@ -170,6 +192,7 @@ def _end(connection: Connection, conflict: Conflict, details: Mapping[str, Any],
     now = clock.now()
     if not error_log.close(connection, [conflict.sys_id], Resolution.RESOLVED, who=who, now=now):
         raise _decided(conflict)
+    note_decision(connection, conflict.sys_id, details["use"], details.get("value"))
     edits.touch(connection, conflict.table, conflict.record, now=now)
     subject = f"{conflict.table} {conflict.record}"
     audit.append(connection, "conflict.resolve", subject, who=who, now=now, details=details)
@@ -199,6 +222,10 @@ def _conflict(row: Mapping[str, Any]) -> Conflict:
         winner=told["winner"],
         resolution=row["resolution"],
         message=row["message"],
+        decided_by=row["resolved_by"],
+        decided_on=row["resolved_on"],
+        decision=told.get("decision"),
+        value=told.get("value"),
     )
 
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from kwiksync_ops import errors
 from kwiksync_ops.clock import Clock
 from kwiksync_ops.declared.fault import did_you_mean
@@ -21,6 +23,7 @@ ErrorRow = Mapping[str, Any]
 """A row of the Error Log; `payload` and `faults` are values, not text."""
 
 MAX_REPLAYED = 100_000
+_EXACT = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ def resolve_errors(hub: Hub, rows: Sequence[ErrorRow], *, note: str | None, who:
 
     def write(connection: Connection) -> None:
         if error_log.close(connection, open_ids, Resolution.RESOLVED, who=who, now=now):
-            for table, record in conflicting:
+            for sys_id, table, record in conflicting:
+                note_decision(connection, sys_id, "hub", None)
                 edits.touch(connection, table, record, now=now)
             details = {"rows": open_ids, "note": note}
             audit.append(connection, "error.resolve", f"{len(open_ids)} rows", who=who, now=now, details=details)
@@ -130,11 +134,20 @@ def check_code(code: str) -> str:
     return full
 
 
-def _record_in_conflict(row: ErrorRow) -> tuple[str, str] | None:
-    """Table and sys_id of a record that waits for a decision before it is sent whole."""
+def note_decision(connection: Connection, sys_id: str, use: str, value: Any) -> None:
+    """Keep with a conflict what was decided: whose value stands, and what the field was given by that."""
+    row = error_log.read(connection, sys_id)
+    told = _value(row["payload"]) if row else None
+    if isinstance(told, dict):
+        payload = {**told, "decision": use, "value": value}
+        error_log.note_payload(connection, sys_id, _EXACT.encode(payload).decode())
+
+
+def _record_in_conflict(row: ErrorRow) -> tuple[str, str, str] | None:
+    """The row, the table and the sys_id of a record that waits for a decision before it is sent whole."""
     payload = row["payload"]
     is_conflict = row["code"] == errors.ConflictError.code and isinstance(payload, dict)
-    return (row["table_name"], payload["sys_id"]) if is_conflict and "sys_id" in payload else None
+    return (row["sys_id"], row["table_name"], payload["sys_id"]) if is_conflict and "sys_id" in payload else None
 
 
 def _is_error(value: object) -> bool:

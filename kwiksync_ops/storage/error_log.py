@@ -176,6 +176,11 @@ def close(
     return closed.rowcount
 
 
+def note_payload(connection: sa.Connection, sys_id: str, payload: str) -> None:
+    """Give a row another payload: that of a conflict tells what was decided, too."""
+    connection.execute(ERROR_LOG.update().where(ERROR_LOG.c.sys_id == sys_id).values(payload=payload))
+
+
 def has_open(connection: sa.Connection, run: TableRun) -> bool:
     """Whether there is what close_healed might close. Only the holder of the lease adds to it."""
     of = {"of_system": run.system, "of_direction": run.direction, "of_table": run.table}

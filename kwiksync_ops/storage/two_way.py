@@ -395,7 +395,7 @@ def _log(connection: sa.Connection, run: TableRun, conflicts: Sequence[_Conflict
 
 def _entries(conflicts: Sequence[_Conflict], system: str) -> Iterator[ErrorEntry]:
     for one in conflicts:
-        won = f"by {one.policy} the {one.winner}'s stands" if one.winner else "the hub's stands until you decide"
+        won = f"by {one.policy} the {one.winner}'s stands" if one.winner else f"by {one.policy} a person decides"
         shown = (json.dumps(one.edit.value, ensure_ascii=False), json.dumps(one.theirs, ensure_ascii=False))
         document = {
             "sys_id": one.sys_id,

@@ -66,7 +66,11 @@ def test_a_decision_stands_once_and_says_what_is_sent(
     assert (told["value"], told["is_sent"], told["result"]["resolution"]) == (value, is_sent, "resolved")
     assert crm.rows()[crm.sys_id("R00000")]["quantity"] == value
     assert listed(server) == []
-    assert [each["sys_id"] for each in listed(server, "decided=true")] == [conflict["sys_id"]]
+    (decided,) = listed(server, "decided=true")
+    assert decided == told["result"]
+    assert (decided["decision"], decided["value"]) == (decision.get("use", "value"), value)
+    assert (decided["decided_by"], decided["decided_on"] is None) == ("user", False)
+    assert "until you decide" not in decided["message"]
     again = decide(server, conflict["sys_id"], **decision)
     assert (again.status_code, "decided already" in again.json()["message"]) == (400, True)
 

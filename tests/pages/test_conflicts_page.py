@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from kwiksync_ops.clock import SystemClock
-from kwiksync_ops.services import edit
+from kwiksync_ops.services import conflicts, edit
 from kwiksync_ops.storage.hub import Hub
 from tests.conftest import StartServer
 from tests.pages.browser import Look
@@ -59,6 +59,24 @@ def test_a_record_is_decided_field_by_field(look: Look, crm: TwoWay) -> None:
     expect(page.locator("tbody tr")).to_have_count(1)
     row = crm.rows()[crm.sys_id("R00000")]
     assert (row["quantity"], row["name"]) == (5, "Pump")
+
+
+def test_a_decided_conflict_tells_who_decided_what_and_when(look: Look, sample_hub: Hub, crm: TwoWay) -> None:
+    (conflict,) = [each for each in conflicts.list_conflicts(sample_hub) if each.field == "name"]
+    conflicts.resolve_conflict(sample_hub, conflict.sys_id, value="Pump", who="grace", clock=SystemClock())
+    facts = look.go(f"conflicts/{conflict.sys_id}").locator("dl.facts")
+    expect(facts).to_contain_text("another value: Pump")
+    expect(facts).to_contain_text("Decided by")
+    expect(facts).to_contain_text("grace")
+    expect(facts.locator("time")).to_have_count(1)
+    expect(look.page.locator("main")).not_to_contain_text("until you decide")
+
+
+def test_the_history_of_a_record_in_conflict_tells_the_last_change_first(look: Look, crm: TwoWay) -> None:
+    times = look.go(f"records/assets/{crm.sys_id('R00000')}").locator(".events > li > p:first-child > time:first-child")
+    told = [each.get_attribute("datetime") or "" for each in times.all()]
+    assert told == sorted(told, reverse=True)
+    expect(look.page.locator(".events > li").first).to_contain_text("kept the edit of")
 
 
 def test_nothing_chosen_is_told(look: Look, crm: TwoWay) -> None:

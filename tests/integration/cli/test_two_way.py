@@ -69,6 +69,12 @@ def test_a_conflict_is_listed_shown_and_decided(cli: Cli, crm: TwoWay, use: str,
     cli.ok("conflicts", "resolve", conflict["sys_id"][:8], "--use", use)
     assert cli("conflicts", "resolve", conflict["sys_id"], "--use", use).code == 1
     assert cli.ok("conflicts", "list", "--check").code == 0
+    decided = cli.ok("conflicts", "list", "--all")
+    assert "Decide one" in listed.error + listed.out
+    assert ("Decide one" in decided.err + decided.out, f"the {use}" in decided.out) == (False, True)
+    shown = cli.ok("conflicts", "show", conflict["sys_id"])
+    assert f"the {use}'s" in shown.out + shown.err
+    assert "ended" in shown.out + shown.err
     crm.push()
     assert (crm.rows()[first]["quantity"], crm.api.records["R00000"]["quantity"]) == (hub, system)
     crm.pull()
