@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kwiksync_ops.connectors import registry
-from kwiksync_ops.declared.fault import did_you_mean
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.mapping.files import read_mapping
 from kwiksync_ops.mapping.moments import compile_moments
 from kwiksync_ops.mapping.rules import TableMapping
+from kwiksync_ops.services.systems import unknown_system
 from kwiksync_ops.storage.mappings import MappingKey
 from kwiksync_ops.system_spec.loader import BrokenSystem, load_systems
 from kwiksync_ops.system_spec.spec import SystemSpec, TableSpec
@@ -38,8 +38,7 @@ def read_declared_mappings(include: Path, systems: Collection[str]) -> DeclaredM
     names = sorted(system.system for system in loaded)
     for name in systems:
         if name not in names:
-            hint = did_you_mean(name, names) or f" There are: {', '.join(names)}."
-            raise ConfigurationError(f"No file in {include / 'systems'} declares {name!r}.{hint}")
+            raise unknown_system(name, names)
     chosen = [system for system in loaded if not systems or system.system in systems]
     sound = [system for system in chosen if isinstance(system, SystemSpec)]
     found = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from kwiksync_ops.declared.fault import did_you_mean
@@ -19,14 +20,18 @@ def find_system(include: Path, name: str) -> SystemSpec:
     systems = {system.system: system for system in load_systems(include)}
     found = systems.get(name)
     if found is None:
-        hint = did_you_mean(name, systems) or f" There are: {', '.join(systems) or 'none'}."
-        raise ConfigurationError(
-            f"No file in {include / 'systems'} declares {name!r}.{hint}",
-            remedy=f"Use one of these names, or set the system up: kwiksync connect KIND --name {name}.",
-        )
+        raise unknown_system(name, systems)
     if isinstance(found, BrokenSystem):
         raise found.error
     return found
+
+
+def unknown_system(name: str, known: Collection[str]) -> ConfigurationError:
+    """Without the folder of the files: any caller of the REST API reads it."""
+    return ConfigurationError(
+        f"No file declares {name!r}.{did_you_mean(name, known)} There are: {', '.join(known) or 'none'}.",
+        remedy=f"Use one of these names, or set the system up: kwiksync connect KIND --name {name}.",
+    )
 
 
 def find_table(system: SystemSpec, name: str) -> TableSpec:

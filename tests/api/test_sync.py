@@ -142,6 +142,12 @@ def test_a_faulty_call_is_told_what_is_wrong(server: ApiServer, subtests: pytest
             assert problem["request_id"] == answer.headers["X-Request-Id"]
 
 
+def test_an_unknown_system_is_told_with_the_known_ones_and_without_the_server_s_folder(server: ApiServer) -> None:
+    told = post(server, {"system": "epr"}).text
+    assert all(word in told for word in ("'epr'", "Did you mean 'erp'", "There are: erp"))
+    assert "/systems" not in told
+
+
 def test_who_may_not_trigger_the_dag_in_airflow_may_not_here(server: ApiServer, airflow: AirflowDouble) -> None:
     airflow.refuses = frozenset({"kwiksync_erp_inbound"})
     assert post(server, TICKETS).status_code == 403
