@@ -152,6 +152,17 @@ def test_csv_streams_all_of_a_filter_and_runs_no_formula(server: ApiServer) -> N
     assert rows[8] == ["TKT00007", "'=cmd()"]
 
 
+def test_csv_with_a_limit_is_the_page_that_json_has(server: ApiServer) -> None:
+    asked = "fields=number&filter=number<TKT00020&sort=-number"
+    for limit in ("limit=2", "sysparm_limit=2"):
+        page = server.call("GET", f"/records/tickets?{asked}&{limit}", who="user").json()["result"]
+        text = server.call("GET", f"/records/tickets?{asked}&{limit}&format=csv", who="user").content.decode(
+            "utf-8-sig"
+        )
+        assert text.splitlines() == ["number", *(row["number"] for row in page)]
+        assert len(page) == 2
+
+
 def test_a_record_is_made_changed_and_deleted_with_its_history(server: ApiServer) -> None:
     made = server.call("POST", "/records/tickets", who="user", json={"number": "N-1", "state": "1"})
     assert made.status_code == 201

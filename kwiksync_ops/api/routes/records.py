@@ -61,7 +61,10 @@ class RecordPage(BaseModel):
     sort: str = Field(default="", description="A field; with - before it the other way round.")
     limit: int = Field(default=DEFAULT_RECORDS, ge=1, le=MAX_RECORDS)
     cursor: str = Field(default="", description="`next` of the page before.")
-    format: Literal["json", "csv"] = Field(default="json", description="csv streams all records that are wanted.")
+    format: Literal["json", "csv"] = Field(
+        default="json",
+        description="csv streams all records that are wanted, by sys_id; with `limit` a page of them, as json has it.",
+    )
     deleted: bool = Field(default=False, description="Those that were deleted, too.")
     sysparm_query: str = Field(default="", description="An encoded query: state=1^ORDERBYDESCsys_updated_on.")
     sysparm_fields: str = ""
@@ -84,23 +87,17 @@ def read_records(
     if page.format == "csv":
         query = str(request.url.query)
         records.note_export(context.hub, found, fields, query, who=caller.name, clock=context.clock)
-        stream = _csv(context, found, fields, wanted, deleted=page.deleted)
+        is_page = not {"limit", "sysparm_limit"}.isdisjoint(request.query_params)
+        stream = (
+            _csv_page(_page(context, found, page, wanted)[: _limit(page)], fields)
+            if is_page
+            else _csv(context, found, fields, wanted, deleted=page.deleted)
+        )
         name = f'attachment; filename="{found.name}.csv"'
         return StreamingResponse(stream, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})
-    sort = _sort(found, page)
-    limit = page.sysparm_limit or page.limit
-    with context.hub.read() as connection:
-        rows = record_search.read_page(
-            connection,
-            found.name,
-            wanted.conditions,
-            sort=sort,
-            after=place_of(found, sort, page.cursor),
-            offset=0 if page.cursor else page.sysparm_offset,
-            limit=limit + 1,
-            deleted=page.deleted,
-        )
-    following = cursor_of(sort, rows[limit - 1]) if len(rows) > limit else None
+    limit = _limit(page)
+    rows = _page(context, found, page, wanted)
+    following = cursor_of(_sort(found, page), rows[limit - 1]) if len(rows) > limit else None
     return json_response({"result": [_picked(row, fields) for row in rows[:limit]], "next": following})
 
 
@@ -207,6 +204,28 @@ def _sort(table: RecordTable, page: RecordPage) -> Sort:
     return encoded_query.parse_query(table, page.sysparm_query).sort or Sort()
 
 
+def _limit(page: RecordPage) -> int:
+    return page.sysparm_limit or page.limit
+
+
+def _page(
+    context: Context, table: RecordTable, page: RecordPage, wanted: encoded_query.EncodedQuery
+) -> list[Mapping[str, Any]]:
+    """The records of a page, and the one behind it, if there is one."""
+    sort = _sort(table, page)
+    with context.hub.read() as connection:
+        return record_search.read_page(
+            connection,
+            table.name,
+            wanted.conditions,
+            sort=sort,
+            after=place_of(table, sort, page.cursor),
+            offset=0 if page.cursor else page.sysparm_offset,
+            limit=_limit(page) + 1,
+            deleted=page.deleted,
+        )
+
+
 def _picked(row: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in fields}
 
@@ -260,10 +279,18 @@ def _csv(
             rows = record_search.read_page(
                 connection, table.name, wanted.conditions, sort=sort, after=after, limit=EXPORT_PAGE, deleted=deleted
             )
-        yield "".join(_line([records.csv_cell(row[name]) for name in fields]) for row in rows)
+        yield _csv_lines(rows, fields)
         if len(rows) < EXPORT_PAGE:
             return
         after = (rows[-1]["sys_id"], rows[-1]["sys_id"])
+
+
+def _csv_page(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> Iterator[str]:
+    yield BYTE_ORDER_MARK + _line(fields) + _csv_lines(rows, fields)
+
+
+def _csv_lines(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> str:
+    return "".join(_line([records.csv_cell(row[name]) for name in fields]) for row in rows)
 
 
 def _line(cells: Sequence[str]) -> str:
