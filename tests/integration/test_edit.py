@@ -242,5 +242,7 @@ def test_a_conflict_that_is_set_down_as_an_error_lets_the_hub_s_value_go_out(hub
     found = conflict(hub, "state", "hub", "system")
     before = row(hub, found.record)["sys_updated_on"]
     resolve_errors(hub, find_errors(hub, [found.sys_id]), note=None, who="bob", clock=CLOCK)
+    (ended,) = list_conflicts(hub, decided=True)
+    assert (ended.stands, ended.decision, ended.decided_by) == ("the hub's", "hub", "bob")
     assert (held(hub), pending(hub, found.record)) == (frozenset(), {"state": "hub"})
     assert row(hub, found.record)["sys_updated_on"] > before
