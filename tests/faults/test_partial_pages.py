@@ -27,11 +27,11 @@ def interrupt(system: LeanSystem, run_id: str, monkeypatch: pytest.MonkeyPatch, 
     """A try that fails after so many batches were committed."""
     load, left = batches.load, [None] * after
 
-    def failing(*args: Any) -> Any:
+    def failing(*args: Any, **kwargs: Any) -> Any:
         if not left:
             raise HubError("The hub went away.")
         left.pop()
-        return load(*args)
+        return load(*args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(batches, "load", failing)
