@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from kwiksync_ops.batch import Reject
-from kwiksync_ops.connectors.source import Source
+from kwiksync_ops.batch import Page, Reject
+from kwiksync_ops.connectors.source import ReadRequest, Source
 from kwiksync_ops.errors import ErrorBudgetError, HubError
 from kwiksync_ops.redaction import Redactor
 from kwiksync_ops.services import inbound
@@ -21,6 +22,21 @@ from tests.faults.conftest import StartSystem
 from tests.support.inbound import hub_records, rows_of
 from tests.support.invariants import Oracle, assert_run_is_whole
 from tests.support.lean_system import LeanSystem
+
+
+class ReadPages:
+    """A source whose pages are given."""
+
+    def __init__(self, pages: list[Page]) -> None:
+        self._pages = pages
+
+    def check(self) -> str:
+        return "2 pages"
+
+    def read(self, request: ReadRequest) -> Iterator[Page]:
+        yield from self._pages
+
+    def close(self) -> None: ...
 
 
 def interrupt(system: LeanSystem, run_id: str, monkeypatch: pytest.MonkeyPatch, *, after: int, mode: Mode) -> None:
@@ -129,6 +145,25 @@ def test_faults_of_one_record_share_an_error_row() -> None:
     rejects = [Reject("ERR_008", "too long", "a", "1", record), Reject("ERR_006", "missing", "b", "1", record)]
     (entry,) = error_entries(rejects, Redactor())
     assert (entry.code, len(entry.faults)) == ("ERR_008", 2)
+
+
+def test_a_record_that_is_mended_while_it_is_read_heals_in_the_same_run(
+    start_system: StartSystem, is_staged: bool
+) -> None:
+    system = start_system("numbered", staged=is_staged)
+    sync = system.open_run("r1")
+    asset = {"updated_at": "2026-01-01T00:00:00Z", "name": "a pump", "quantity": 1}
+    sound = [{"id": f"R{number:05}", **asset} for number in range(60)]
+    mended = {**sound[0], "updated_at": "2026-01-01T00:01:00Z"}
+    pages = [
+        Page(1, [{**sound[0], "quantity": "many"}, *sound[1:]], False, {}),
+        Page(2, [mended], True, None),
+    ]
+    counts = system.run(sync, ReadPages(pages))
+    assert (counts.created, counts.failed) == (60, 1)
+    assert [(row["external_id"], row["resolution"]) for row in rows_of(system.hub, ERROR_LOG)] == [
+        ("R00000", "resolved")
+    ]
 
 
 def test_a_zombie_that_wakes_up_in_a_step_is_refused_at_the_next(start_system: StartSystem, is_staged: bool) -> None:
