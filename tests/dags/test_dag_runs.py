@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from kwiksync_ops.storage.hub import Hub
 from kwiksync_ops.storage.models import CHECKPOINT, ERROR_LOG, RECORD_HISTORY, SYNC_LOG
 from tests.support.airflow_runs import AirflowHome
 from tests.support.inbound import hub_records, rows_of
-from tests.support.sample_erp import SampleErp, running_sample_erp
+from tests.support.sample_erp import SampleErp
 
 STEPS = ("extract", "transform", "load")
 TABLES = ("locations", "projects", "tickets", "kw_corp_ticket_tasks", "assets", "deliverables")
@@ -23,20 +22,6 @@ TABLES = ("locations", "projects", "tickets", "kw_corp_ticket_tasks", "assets", 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     return AirflowHome(tmp_path_factory.mktemp("airflow"))
-
-
-@pytest.fixture(scope="module")
-def erp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleErp]:
-    with running_sample_erp(tmp_path_factory.mktemp("erp")) as started:
-        yield started
-
-
-@pytest.fixture
-def airflow_hub(airflow: AirflowHome, erp: SampleErp, tmp_path: Path) -> Iterator[Hub]:
-    erp.move_clock(now="2016-03-24T18:30")
-    hub = airflow.new_hub(f"sqlite:///{tmp_path}/hub.db", erp)
-    yield hub
-    hub.close()
 
 
 def is_lease_free(hub: Hub) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,9 @@ from kwiksync_ops.clock import SystemClock
 from kwiksync_ops.services.edit import create_record
 from kwiksync_ops.storage.hub import Hub
 from tests.support.airflow_runs import ROOT, AirflowHome
-from tests.support.sample_erp import SampleErp, running_sample_erp
+from tests.support.sample_erp import SampleErp
 
 COMPLETE = "COMPLETE"
-
-
-@pytest.fixture(scope="module")
-def erp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleErp]:
-    with running_sample_erp(tmp_path_factory.mktemp("erp")) as started:
-        yield started
 
 
 @pytest.fixture
@@ -32,14 +25,6 @@ def airflow(tmp_path: Path) -> AirflowHome:
     transport = {"type": "file", "log_file_path": str(tmp_path / "events.jsonl"), "append": True}
     home.environment["AIRFLOW__OPENLINEAGE__TRANSPORT"] = json.dumps(transport)
     return home
-
-
-@pytest.fixture
-def airflow_hub(airflow: AirflowHome, erp: SampleErp, tmp_path: Path) -> Iterator[Hub]:
-    erp.move_clock(now="2016-03-24T18:30")
-    hub = airflow.new_hub(f"sqlite:///{tmp_path}/hub.db", erp)
-    yield hub
-    hub.close()
 
 
 def data_sets(home: Path, task: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -97,7 +97,7 @@ class FilesSpoke:
         return found
 
     def fail(self, fault: Fault, *, after_calls: int = 0) -> None:
-        raise NotImplementedError
+        raise NotImplementedError("It speaks no HTTP.")
 
     def row_of(self, record: Any) -> Row:
         changed = datetime.fromisoformat(record["changed"])
