@@ -144,7 +144,7 @@ def _plan_table(connection: Connection, table: str, counts: dict[str, int], undo
     planned = TableUndo(table, counts.get(Action.CREATE, 0), counts.get(Action.UPDATE, 0), counts.get(Action.DELETE, 0))
     before: int | None = None
     while steps := undo.read_steps(connection, undoing.run_id, table, before=before, limit=BATCH_RECORDS):
-        planned.later += undo.compare(connection, table, steps, undoing).later
+        planned.later += undo.find_later(connection, table, steps, undoing)
         before = steps[-1].id
     return planned
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -110,7 +109,7 @@ def _step(row: sa.RowMapping) -> Step:
     if action == Action.CREATE:
         created = history._created(row["sys_id"], changes)  # the one reader of this form
         return Step(row["id"], action, created, {}, 0)
-    return Step(row["id"], action, [row["sys_id"]], json.loads(changes), row["sys_mod_count"])
+    return Step(row["id"], action, [row["sys_id"]], msgspec.json.decode(changes), row["sys_mod_count"])
 
 
 def compare(connection: sa.Connection, table: str, steps: Sequence[Step], undoing: Undoing) -> Restored:
@@ -124,6 +123,16 @@ def compare(connection: sa.Connection, table: str, steps: Sequence[Step], undoin
             if sys_id in now:
                 _undo_step(restored, table, step, now[sys_id], edits.get(sys_id, ()))
     return restored
+
+
+def find_later(connection: sa.Connection, table: str, steps: Sequence[Step], undoing: Undoing) -> list[Later]:
+    """Those of `compare`, without a look at the records that no other run changed."""
+    sys_ids = [sys_id for step in steps for sys_id in step.sys_ids]
+    edits = _later_edits(connection, table, sys_ids, undoing)
+    if not edits:
+        return []
+    edited = [replace(step, sys_ids=[sys_id for sys_id in step.sys_ids if sys_id in edits]) for step in steps]
+    return compare(connection, table, edited, undoing).later
 
 
 def _undo_step(
@@ -223,5 +232,5 @@ def _later_edits(
     )
     edits = defaultdict(list)
     for sys_id, mod_count, changes, run_id in rows.all():
-        edits[sys_id].append((mod_count or 0, set(json.loads(changes)), run_id))
+        edits[sys_id].append((mod_count or 0, set(msgspec.json.decode(changes)), run_id))
     return dict(edits)

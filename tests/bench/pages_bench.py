@@ -168,23 +168,19 @@ def serving(url: str, folder: Path) -> Iterator[FastAPI]:
     context.close()
 
 
-def first_look(url: str, folder: Path, path: str) -> float:
+async def first_look(url: str, folder: Path, path: str) -> float:
     """In a server that has just started, with nothing in its memory."""
     with serving(url, folder) as app:
         begun = time.perf_counter()
-        asyncio.run(look(app, path))
+        await look(app, path)
         return (time.perf_counter() - begun) * 1_000
 
 
-def bench(url: str, folder: Path, filled: Filled, only: str) -> dict[str, Timed]:
+async def bench(url: str, folder: Path, filled: Filled, only: str) -> dict[str, Timed]:
+    """Page by page, those last that leave work behind in the background."""
     pages = {name: path for name, path in addresses(filled).items() if only.lower() in name.lower()}
-    firsts = {name: first_look(url, folder, path) for name, path in pages.items()}
     with serving(url, folder) as app:
-
-        async def all_of_them() -> dict[str, Timed]:
-            return {name: await measure(app, path, firsts[name]) for name, path in pages.items()}
-
-        return asyncio.run(all_of_them())
+        return {name: await measure(app, path, await first_look(url, folder, path)) for name, path in pages.items()}
 
 
 COLUMNS = ("first", "median", "least", "slowest", "CPU", "least")
@@ -204,7 +200,7 @@ def measured_on(database: str, url: str, folder: Path, tickets: int, only: str) 
     filled = fill(hub, tickets)
     hub.close()
     say(f"{database}: {tickets:,} tickets and what belongs to them, in {time.monotonic() - begun:.0f} s")
-    tell(database, bench(url, folder, filled, only))
+    tell(database, asyncio.run(bench(url, folder, filled, only)))
 
 
 def main(tickets: int, only: str) -> None:

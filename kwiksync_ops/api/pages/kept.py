@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 FRESH_S = 2.0
 COST_FACTOR = 10
 """A read that takes a second is made every ten at most: it never takes more than a tenth of a core."""
-FIRST_WAIT_S = 0.05
+FIRST_WAIT_S = 0.03
 
 _pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="kwiksync-pages")
 
