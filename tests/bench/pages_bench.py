@@ -93,7 +93,7 @@ def addresses(filled: Filled) -> dict[str, str]:
         "Locations": "records/locations",
         "location": f"records/locations/{location}",
         "Projects": "records/projects",
-        "Projects, late": "records/projects?filter=end_date%3C2026-12-01&filter=percent_complete%3C100",
+        "Projects, late": "records/projects?filter=end_date%3C2026-12-01&filter=percent_complete%21%3D100",
         "project": f"records/projects/{project}",
         "Tasks": "records/kw_corp_ticket_tasks",
         "Assets": "records/assets",

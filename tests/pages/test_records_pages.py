@@ -104,7 +104,7 @@ def test_a_search_a_choice_and_a_field_of_ones_own_are_combined(look: Look, samp
     page.get_by_label("Comparison").select_option("!=")
     page.get_by_label("Value").fill("3")
     page.get_by_role("button", name="Add").click()
-    expect(page.locator(".chip.on")).to_contain_text("priority!=3")
+    expect(page.locator(".chip.on")).to_contain_text("Priority is not 3 - Moderate")
     conditions = (
         Condition("state", "=", "3"),
         Condition("short_description", "~", "category 4"),
@@ -113,7 +113,7 @@ def test_a_search_a_choice_and_a_field_of_ones_own_are_combined(look: Look, samp
     wanted = some(sample_hub, "tickets", *conditions, sort=Sort(), limit=50)
     assert wanted
     expect(page.locator(f"{ROW} th")).to_have_text([row["number"] for row in wanted])
-    page.get_by_role("link", name="priority!=3: take the filter away").click()
+    page.get_by_role("link", name="Priority is not 3 - Moderate: take the filter away").click()
     expect(page.locator(".chip.on")).to_have_count(0)
     assert page.get_by_label("Search").input_value() == "category 4"
 
@@ -239,8 +239,7 @@ def test_a_record_is_made_of_what_is_filled_in(look: Look, sample_hub: Hub) -> N
     (project,) = some(sample_hub, "projects")
     page = look.go(f"records/tickets?project={project['sys_id']}")
     page.get_by_role("link", name="New ticket").click()
-    expect(page.get_by_label("Project")).to_have_value(project["sys_id"])
-    expect(page.locator("#field-project-note")).to_contain_text(project["number"])
+    expect(page.get_by_label("Project")).to_have_value(re.compile(f"^{project['number']} {project['name'][:60]}"))
     page.get_by_label("Number").fill("TKT-NEW")
     page.get_by_label("Short description").fill("Ada's <b>pump</b> leaks")
     page.get_by_label("Due date").fill("2026-02-03T04:05:06")
@@ -316,11 +315,22 @@ def test_a_record_to_refer_to_is_found_by_its_name(look: Look, sample_hub: Hub, 
     (other,) = some(sample_hub, "projects", Condition("sys_id", "!=", ticket["project"]))
     page = look.go(address(ticket) + "/edit")
     field = page.get_by_label("Project")
-    field.fill(other["number"])
+    field.fill(other["number"][:-1])
     expect(page.locator("#field-project-note")).to_contain_text("found: choose one")
-    assert other["sys_id"] in page.locator("#field-project-list option").evaluate_all("all => all.map((o) => o.value)")
-    field.fill(other["sys_id"])
-    expect(page.locator("#field-project-note")).to_contain_text(other["number"])
+    label = f"{other['number']} {other['name']}"
+    assert label in page.locator("#field-project-list option").evaluate_all("all => all.map((o) => o.value)")
+    field.fill(label)
+    expect(page.locator("#field-project-note")).to_have_text("chosen")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(f".facts a[href$='{other['sys_id']}']")).to_be_visible()
+
+
+@pytest.mark.parametrize("what", ["number", "sys_id"])
+def test_a_record_to_refer_to_can_be_told_outright(look: Look, sample_hub: Hub, ticket: Any, what: str) -> None:
+    (other,) = some(sample_hub, "projects", Condition("sys_id", "!=", ticket["project"]))
+    page = look.go(address(ticket) + "/edit")
+    with page.expect_response("**/records/projects?*"):
+        page.get_by_label("Project").fill(other[what])
     page.get_by_role("button", name="Save").click()
     expect(page.locator(f".facts a[href$='{other['sys_id']}']")).to_be_visible()
 

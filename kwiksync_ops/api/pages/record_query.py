@@ -10,12 +10,16 @@ from urllib.parse import urlencode
 from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
+from kwiksync_ops.api.pages.formats import field_text
+from kwiksync_ops.api.pages.record_views import title_of
 from kwiksync_ops.errors import ConfigurationError
 from kwiksync_ops.services import records
-from kwiksync_ops.storage.record_search import AnyOf, Condition
+from kwiksync_ops.storage.record_search import AnyOf, Condition, OtherField
 from kwiksync_ops.vocabulary import RecordTable
 
 SIGNS = {"=": "is", "!=": "is not", "~": "contains", ">=": "is at least", "<=": "is at most"}
+COMPARED = {**SIGNS, "<": "is less than", ">": "is more than"}
+COMPARED_IN_TIME = {**SIGNS, "<": "is before", ">": "is after", "<=": "is not after", ">=": "is not before"}
 MAX_FILTERS = 20
 
 
@@ -89,6 +93,16 @@ def conditions_of(table: RecordTable, asked: Asked) -> list[Condition | AnyOf]:
     texts = [*(f"{name}={value}" for name, value in asked.chosen.items()), *asked.filters]
     named: list[Condition | AnyOf] = [records.parse_condition(table, text) for text in texts]
     return [*named, records.search_condition(table, asked.q)] if asked.q else named
+
+
+def in_words(table: RecordTable, text: str) -> str:
+    """`due_date<2026-12-01` as `Due date is before 2026-12-01`."""
+    condition = records.parse_condition(table, text)
+    column = records.find_column(table, condition.field)
+    compared = (COMPARED_IN_TIME if column.type in ("date", "datetime") else COMPARED)[condition.operator]
+    value = condition.value
+    told = title_of(value.name).lower() if isinstance(value, OtherField) else field_text(value, table.name, column.name)
+    return f"{title_of(column)} {compared} {'empty' if value is None else told}"
 
 
 def _sign(text: str) -> str:

@@ -51,7 +51,7 @@ VIEWS: Mapping[str, TableView] = {
         ("number", "name", "state", "priority", "customer", "percent_complete"),
         ("state", "priority"),
         (
-            Preset("Late", ("end_date<{today}", "percent_complete<100")),
+            Preset("Late", ("end_date<{today}", "percent_complete!=100")),
             Preset("Running now", ("start_date<={today}", "end_date>={today}")),
         ),
         "-start_date",

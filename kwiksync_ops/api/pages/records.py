@@ -16,7 +16,7 @@ from kwiksync_ops.api.pages.drawings import scale_of, span_bar, spots_of, stock_
 from kwiksync_ops.api.pages.filters import PAGE_ROWS
 from kwiksync_ops.api.pages.formats import words
 from kwiksync_ops.api.pages.layout import show
-from kwiksync_ops.api.pages.record_query import SIGNS, Asked, ListQueryDep, conditions_of, read_asked
+from kwiksync_ops.api.pages.record_query import SIGNS, Asked, ListQueryDep, conditions_of, in_words, read_asked
 from kwiksync_ops.api.pages.record_views import NOUNS, VIEWS, TableView, columns_of, lateness, title_of
 from kwiksync_ops.api.pages.snapshot import snapshots_of
 from kwiksync_ops.api.problems import NotFoundError
@@ -104,6 +104,7 @@ def read_list(request: Request, table: str, query: ListQueryDep, context: Contex
         },
         presets=[(preset.title, preset.at(context.clock.now().date())) for preset in view.presets],
         signs=SIGNS,
+        told={text: in_words(kind, text) for text in asked.filters},
         labels=labels,
         count=_count(request, kind.name),
         drawn=drawn,

@@ -13,9 +13,11 @@ from kwiksync_ops.api.pages.formats import ago, duration, moment, share, waterma
 from kwiksync_ops.api.pages.hub import starts_of
 from kwiksync_ops.api.pages.kept import Kept
 from kwiksync_ops.api.pages.links import Links
+from kwiksync_ops.api.pages.record_query import in_words
 from kwiksync_ops.errors import HubError
 from kwiksync_ops.services.feed import Place, place_of
 from kwiksync_ops.services.overview import RunSummary
+from kwiksync_ops.vocabulary import RECORD_TABLES
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
@@ -150,3 +152,18 @@ def test_a_read_that_fails_is_made_again() -> None:
     while kept.get() is None:
         pass
     assert kept.get() == 7
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "told"),
+    [
+        ("tickets", "due_date<2026-12-01", "Due date is before 2026-12-01 00:00:00"),
+        ("tickets", "closed_at=", "Closed at is empty"),
+        ("tickets", "state!=1", "State is not New (1)"),
+        ("projects", "end_date>=2026-12-01", "End date is not before 2026-12-01"),
+        ("assets", "quantity<minimum_quantity", "Quantity is less than minimum quantity"),
+        ("locations", "name~dam", "Name contains dam"),
+    ],
+)
+def test_a_filter_is_told_in_words(table: str, text: str, told: str) -> None:
+    assert in_words(RECORD_TABLES[table], text) == told

@@ -38,7 +38,13 @@ function go(text, address) {
 // The form of a record, that is there or is to be made
 
 const form = document.getElementById("edit");
-const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.type === "datetime-local" && field.value ? `${field.value}Z` : field.value);
+const named = new Map();
+const sysIdOf = (input) => named.get(input.id)?.get(input.value.trim()) ?? input.value.trim();
+const valueOf = (field) => {
+  if (field.type === "checkbox") return field.checked;
+  if (field.dataset.find) return sysIdOf(field);
+  return field.type === "datetime-local" && field.value ? `${field.value}Z` : field.value;
+};
 const fieldsOf = (element) => [...element.elements].filter((field) => field.name);
 
 function mark(field, text) {
@@ -78,6 +84,8 @@ async function make(values) {
   go("It is made.", `${form.dataset.then}/${result.sys_id}`);
 }
 
+for (const input of document.querySelectorAll("[data-find]")) named.set(input.id, new Map([[input.value.trim(), input.dataset.sysId]]));
+
 if (form) {
   const before = new Map(fieldsOf(form).map((field) => [field.name, valueOf(field)]));
   form.addEventListener("submit", async (event) => {
@@ -103,7 +111,7 @@ if (form) {
   });
 }
 
-// A record to refer to, found by its name or number
+// A record to refer to, shown by its name and found by its name or number
 
 for (const input of document.querySelectorAll("[data-find]")) {
   let timer = 0;
@@ -116,19 +124,21 @@ for (const input of document.querySelectorAll("[data-find]")) {
 async function suggest(input) {
   const text = input.value.trim();
   const note = document.getElementById(`${input.id}-note`);
-  const known = [...input.list.options].find((option) => option.value === text);
-  if (known) return void (note.textContent = known.label);
+  const known = named.get(input.id);
+  if (!text || known.has(text)) return void (note.textContent = text ? "chosen" : "none");
   if (text.length < 2) return;
   const answer = await fetch(`${input.dataset.find}?${new URLSearchParams({ q: text, limit: 20, sort: "-sys_id" })}`, { headers: HEADERS }).catch(() => null);
   if (!answer?.ok) return;
   const { result } = await answer.json();
-  input.list.replaceChildren(
-    ...result.map((row) => {
-      const called = [row.number ?? row.asset_tag, row.name ?? row.short_description].filter(Boolean).join(" ");
-      return new Option(called || row.external_id, row.sys_id);
-    }),
-  );
-  note.textContent = result.length ? `${result.length === 20 ? "20 or more" : result.length} found: choose one` : "none found";
+  const labels = result.map((row) => {
+    const called = [row.number ?? row.asset_tag, row.name ?? row.short_description].filter(Boolean).join(" ").replace(/\s+/g, " ").trim() || row.external_id;
+    const label = [undefined, row.sys_id].includes(known.get(called)) ? called : `${called} (${row.external_id ?? row.sys_id})`;
+    for (const name of [label, row.number ?? row.asset_tag]) if (name && !known.has(name)) known.set(name, row.sys_id);
+    return label;
+  });
+  input.list.replaceChildren(...labels.map((label) => new Option(label, label)));
+  if (known.has(input.value.trim())) note.textContent = "chosen";
+  else note.textContent = result.length ? `${result.length === 20 ? "20 or more" : result.length} found: choose one` : "none found";
 }
 
 // A search that found nothing yet goes on by itself, as long as one looks
