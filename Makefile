@@ -40,9 +40,9 @@ check: setup ## format, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: check ## check, then all tests with branch coverage, on two processes
+test: check ## check, then all tests with branch coverage, on three processes
 	@$(BIN)/python -m tests.support.debian
-	$(BIN)/python -m pytest --cov --cov-report=term -n 2 --dist loadfile
+	$(BIN)/python -m pytest --cov --cov-report=term -n 3 --dist loadfile --no-loadscope-reorder
 
 demo: setup ## a sample ERP, Airflow and two syncs, live
 	@$(BIN)/python include/demo/run.py
