@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,9 @@ from kwiksync_ops.storage.bulk import among, insert_rows
 from kwiksync_ops.storage.history import HISTORY_COLUMNS
 from kwiksync_ops.storage.models import RECORD_HISTORY, RECORD_LINK, RECORDS
 from kwiksync_ops.vocabulary import Action
+
+Edits = Sequence[tuple[int, set[str], str]]
+"""Changes of one record: its modification count after each, the fields, and the run."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,24 @@ def _step(row: sa.RowMapping) -> Step:
 
 def compare(connection: sa.Connection, table: str, steps: Sequence[Step], undoing: Undoing) -> Restored:
     """What the steps, undone, come to. What stands as it was before the run is left out."""
-    sys_ids = list({sys_id for step in steps for sys_id in step.sys_ids})
-    now = _read(connection, table, sys_ids)
-    edits = _later_edits(connection, table, sys_ids, undoing)
+    return _restored(connection, table, steps, _later_edits(connection, table, _sys_ids(steps), undoing))
+
+
+def find_later(connection: sa.Connection, table: str, steps: Sequence[Step], undoing: Undoing) -> list[Later]:
+    """Those of `compare`, without a look at the records that no other run changed."""
+    edits = _later_edits(connection, table, _sys_ids(steps), undoing)
+    if not edits:
+        return []
+    edited = [replace(step, sys_ids=[sys_id for sys_id in step.sys_ids if sys_id in edits]) for step in steps]
+    return _restored(connection, table, edited, edits).later
+
+
+def _sys_ids(steps: Sequence[Step]) -> set[str]:
+    return {sys_id for step in steps for sys_id in step.sys_ids}
+
+
+def _restored(connection: sa.Connection, table: str, steps: Sequence[Step], edits: Mapping[str, Edits]) -> Restored:
+    now = _read(connection, table, _sys_ids(steps))
     restored = Restored()
     for step in steps:
         for sys_id in step.sys_ids:
@@ -125,19 +143,7 @@ def compare(connection: sa.Connection, table: str, steps: Sequence[Step], undoin
     return restored
 
 
-def find_later(connection: sa.Connection, table: str, steps: Sequence[Step], undoing: Undoing) -> list[Later]:
-    """Those of `compare`, without a look at the records that no other run changed."""
-    sys_ids = [sys_id for step in steps for sys_id in step.sys_ids]
-    edits = _later_edits(connection, table, sys_ids, undoing)
-    if not edits:
-        return []
-    edited = [replace(step, sys_ids=[sys_id for sys_id in step.sys_ids if sys_id in edits]) for step in steps]
-    return compare(connection, table, edited, undoing).later
-
-
-def _undo_step(
-    restored: Restored, table: str, step: Step, row: Mapping[str, Any], edits: Iterable[tuple[int, set[str], str]]
-) -> None:
+def _undo_step(restored: Restored, table: str, step: Step, row: Mapping[str, Any], edits: Edits) -> None:
     sys_id = row["sys_id"]
     old = {name: history.typed(table, name, values[0]) for name, values in step.changes.items()}
     differs = {name for name, value in old.items() if row[name] != value}
@@ -213,9 +219,7 @@ def _read(connection: sa.Connection, table: str, sys_ids: Collection[str]) -> di
     return {row["sys_id"]: dict(row) for row in rows.mappings()}
 
 
-def _later_edits(
-    connection: sa.Connection, table: str, sys_ids: Collection[str], undoing: Undoing
-) -> dict[str, list[tuple[int, set[str], str]]]:
+def _later_edits(connection: sa.Connection, table: str, sys_ids: Collection[str], undoing: Undoing) -> dict[str, Edits]:
     """By sys_id: modification count, fields and run of the changes that other runs made."""
     rows = connection.execute(
         sa.select(

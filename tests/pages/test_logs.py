@@ -126,6 +126,7 @@ def test_pages_of_a_list_hold_every_row_once(look: Look, sample_hub: Hub) -> Non
         older = page.get_by_role("link", name="Older")
         if not older.count():
             break
-        older.click()
+        with page.expect_navigation():
+            older.click()
     runs = [href for href in seen if "/sync-log/run-" in href]
     assert len(runs) == len(set(runs)) == 120

@@ -90,7 +90,8 @@ def test_pages_of_a_list_hold_every_record_once(look: Look, sample_hub: Hub) -> 
         following = page.get_by_role("link", name="Next page")
         if not following.count():
             break
-        following.click()
+        with page.expect_navigation():
+            following.click()
     assert len(seen) == len(set(seen)) == count(sample_hub, "projects")
 
 
@@ -325,12 +326,31 @@ def test_a_record_to_refer_to_is_found_by_its_name(look: Look, sample_hub: Hub, 
     expect(page.locator(f".facts a[href$='{other['sys_id']}']")).to_be_visible()
 
 
-@pytest.mark.parametrize("what", ["number", "sys_id"])
-def test_a_record_to_refer_to_can_be_told_outright(look: Look, sample_hub: Hub, ticket: Any, what: str) -> None:
+def test_records_of_the_same_name_are_told_apart(look: Look, sample_hub: Hub, ticket: Any) -> None:
+    made = [
+        edit.create_record(sample_hub, "locations", {"name": "Dam 9"}, who="ada", clock=SystemClock()) for _ in range(2)
+    ]
+    page = look.go(address(ticket) + "/edit")
+    page.get_by_label("Location").fill("Dam 9")
+    options = page.locator("#field-location-list option")
+    expect(options).to_have_count(2)
+    (other,) = [text for text in options.evaluate_all("all => all.map((o) => o.value)") if text != "Dam 9"]
+    page.get_by_label("Location").fill(other)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#said")).to_contain_text("It is saved.")
+    (row,) = some(sample_hub, "tickets", Condition("sys_id", "=", ticket["sys_id"]))
+    (chosen,) = [sys_id for sys_id in made if sys_id in other]
+    assert row["location"] == chosen
+
+
+@pytest.mark.parametrize(("what", "noted"), [("number", "chosen"), ("sys_id", "by its sys_id")])
+def test_a_record_to_refer_to_can_be_told_outright(
+    look: Look, sample_hub: Hub, ticket: Any, what: str, noted: str
+) -> None:
     (other,) = some(sample_hub, "projects", Condition("sys_id", "!=", ticket["project"]))
     page = look.go(address(ticket) + "/edit")
-    with page.expect_response("**/records/projects?*"):
-        page.get_by_label("Project").fill(other[what])
+    page.get_by_label("Project").fill(other[what])
+    expect(page.locator("#field-project-note")).to_have_text(noted)
     page.get_by_role("button", name="Save").click()
     expect(page.locator(f".facts a[href$='{other['sys_id']}']")).to_be_visible()
 

@@ -38,6 +38,7 @@ function go(text, address) {
 // The form of a record, that is there or is to be made
 
 const form = document.getElementById("edit");
+const SYS_ID = /^[0-9a-f]{32}$/;
 const named = new Map();
 const sysIdOf = (input) => named.get(input.id)?.get(input.value.trim()) ?? input.value.trim();
 const valueOf = (field) => {
@@ -126,13 +127,15 @@ async function suggest(input) {
   const note = document.getElementById(`${input.id}-note`);
   const known = named.get(input.id);
   if (!text || known.has(text)) return void (note.textContent = text ? "chosen" : "none");
+  if (SYS_ID.test(text)) return void (note.textContent = "by its sys_id");
   if (text.length < 2) return;
   const answer = await fetch(`${input.dataset.find}?${new URLSearchParams({ q: text, limit: 20, sort: "-sys_id" })}`, { headers: HEADERS }).catch(() => null);
   if (!answer?.ok) return;
   const { result } = await answer.json();
   const labels = result.map((row) => {
     const called = [row.number ?? row.asset_tag, row.name ?? row.short_description].filter(Boolean).join(" ").replace(/\s+/g, " ").trim() || row.external_id;
-    const label = [undefined, row.sys_id].includes(known.get(called)) ? called : `${called} (${row.external_id ?? row.sys_id})`;
+    const isAnother = known.has(called) && known.get(called) !== row.sys_id;
+    const label = isAnother ? `${called} (${row.external_id ?? row.sys_id})` : called;
     for (const name of [label, row.number ?? row.asset_tag]) if (name && !known.has(name)) known.set(name, row.sys_id);
     return label;
   });
